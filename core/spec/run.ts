@@ -1,0 +1,68 @@
+import type { Static } from 'typebox';
+import Type from 'typebox';
+import { GateResult } from './evaluation.ts';
+import { Stage, StageResult } from './stages.ts';
+
+/** Argument of the `trainPipeline` workflow: small enough for a person to type in the Temporal UI. */
+export const RunInput = Type.Object(
+  {
+    pipeline: Type.String({ minLength: 1 }),
+    /** ISO date or time in UTC; the pipeline's own rule when absent. */
+    asOf: Type.Optional(Type.String()),
+    /** Overrides by path, e.g. `{ "model.rounds": 400 }`. */
+    set: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    /** Recompute the run's steps even where results are cached. */
+    force: Type.Optional(Type.Boolean()),
+    reason: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+export type RunInput = Static<typeof RunInput>;
+
+const QualityOf = Type.Object({
+  auc: Type.Union([Type.Number(), Type.Null()]),
+  logLoss: Type.Number(),
+  brier: Type.Number(),
+});
+
+export const Verdict = Type.Enum(['promoted', 'unchanged', 'rejected']);
+export type Verdict = Static<typeof Verdict>;
+
+/** What a run ends with: `refit run --json` prints it, the workflow returns it. */
+export const RunResult = Type.Object({
+  runId: Type.String(),
+  workflowId: Type.String(),
+  pipeline: Type.String(),
+  asOf: Type.String(),
+  stages: Type.Array(StageResult, { minItems: 6, maxItems: 6 }),
+  metrics: Type.Object({ validate: QualityOf, test: QualityOf, baseline: QualityOf }),
+  gates: Type.Array(GateResult),
+  verdict: Verdict,
+  model: Type.Object({
+    name: Type.String(),
+    version: Type.Integer(),
+    /** SHA-256 of model.onnx. */
+    sha256: Type.String(),
+    /** Folder of the version, relative to the store. */
+    path: Type.String(),
+  }),
+  drift: Type.Object({ drifted: Type.Array(Type.String()), share: Type.Number() }),
+  /** Store path of the evaluation page, absolute where the store is a folder. */
+  report: Type.String(),
+  seconds: Type.Number(),
+});
+export type RunResult = Static<typeof RunResult>;
+
+/** Answer of the `progress` query. */
+export const Progress = Type.Object({
+  pipeline: Type.String(),
+  asOf: Type.Union([Type.String(), Type.Null()]),
+  stage: Type.Union([Stage, Type.Null()]),
+  stages: Type.Array(StageResult),
+  /** Present while and after the model trains. */
+  training: Type.Optional(Type.Object({ round: Type.Integer(), rounds: Type.Integer() })),
+  trials: Type.Optional(Type.Object({ done: Type.Integer(), total: Type.Integer() })),
+  partitions: Type.Optional(Type.Object({ done: Type.Integer(), total: Type.Integer() })),
+  verdict: Type.Optional(Verdict),
+});
+export type Progress = Static<typeof Progress>;
