@@ -106,13 +106,14 @@ export const TrainingSet = Type.Object({
 });
 export type TrainingSet = Static<typeof TrainingSet>;
 
-/** A candidate that training produced. Probabilities in `predictions` are native (not ONNX), float64. */
-export const TrainedModel = Type.Object({
+/**
+ * What a trainer produced. `native` is a JSON blob (core/training/native-model.ts), normalised so that equal models have
+ * equal bytes: no thread counts, no dates.
+ */
+export const FittedModel = Type.Object({
   trainer: Type.String(),
-  /** The trainer's own format, normalised so that equal models have equal bytes. */
   native: BlobRef,
-  onnx: BlobRef,
-  /** Little-endian float64 probabilities for the rows of validate then test, in training-set order. */
+  /** Little-endian float64 probabilities of the native model for the rows of validate, then test, in training-set order. */
   predictions: BlobRef,
   features: Type.Array(FeatureInfo),
   /** Boosting rounds kept, and rounds trained (early stopping keeps fewer). */
@@ -121,9 +122,13 @@ export const TrainedModel = Type.Object({
   params: Type.Record(Type.String(), Type.Unknown()),
   /** Gain share per feature, sums to 1, highest first. */
   importance: Type.Array(Type.Object({ feature: Type.String(), share: Type.Number() })),
-  /** No row the model was trained or tuned on has an outcome known later than this (ISO UTC). */
+  /** Start of the test period (ISO UTC): no row the model was trained or tuned on has an outcome known later than this. */
   seenUntil: Type.String(),
 });
+export type FittedModel = Static<typeof FittedModel>;
+
+/** A candidate: the fitted model and its ONNX graph, preprocessing included. */
+export const TrainedModel = Type.Object({ ...FittedModel.properties, onnx: BlobRef });
 export type TrainedModel = Static<typeof TrainedModel>;
 
 /** One hyperparameter trial, scored on the validation period. */
