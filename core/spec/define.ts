@@ -1,0 +1,215 @@
+import type { FeatureView, FieldSpec, GateSpec, ModelSpec, SearchSpec, SourceSpec, SpineSpec } from './pipeline.ts';
+import type { PipelineSpec } from './pipeline.ts';
+import { RefitError } from './errors.ts';
+
+/**
+ * How a pipeline is written. Each function returns plain JSON with the defaults filled in, so that a pipeline is data: it
+ * can be hashed, stored and compared. No closures survive.
+ */
+
+/** A source as written: its contract is still the name of a JSON file beside the pipeline. */
+export type SourceDraft = Omit<SourceSpec, 'contract'> & { contract: string };
+/** What `definePipeline` returns: a `PipelineSpec` whose contracts are still file names. */
+export type PipelineDraft = Omit<PipelineSpec, 'sources'> & { sources: Record<string, SourceDraft> };
+
+interface SourceOptions {
+  /** JSON Schema file of one row, beside the pipeline. */
+  contract: string;
+  /** IANA zone of times written without one. Default: UTC. */
+  zone?: string;
+  /** New columns as SQL expressions; a later one may use an earlier one. */
+  derive?: Record<string, string>;
+  /** SQL: when a row happened. Leave out for reference tables. */
+  eventTime?: string;
+  /** SQL by column: when its value became known; `*` for all others. Leave out for what was always known. */
+  knownAt?: Record<string, string>;
+  /** Column that says when a row was recorded, for rows that come late. */
+  recordedAt?: string;
+  /** Share of rows that may break the contract. Default: 0.01. */
+  maxBadShare?: number;
+  /** The newest row may be at most this much older than asOf. */
+  freshness?: string;
+}
+
+const source =
+  (format: SourceSpec['format']) =>
+  (path: string, options: SourceOptions): SourceDraft => ({
+    format,
+    path,
+    zone: 'UTC',
+    derive: {},
+    maxBadShare: 0.01,
+    ...options,
+  });
+
+/** Parquet files: a path or a glob, relative to the project's root; each file is a partition. */
+export const parquet = source('parquet');
+/** CSV files with a header. */
+export const csv = source('csv');
+
+/** A field: a column, `{ feature: 'sql expression' }`, or `cyclical(…)`. */
+export type FieldInput = string | Record<string, string> | FieldSpec[];
+
+/** Sine and cosine of a value with a period, e.g. the minute of the day over 1440: midnight is near 23:59. */
+export function cyclical(expr: string, period: number, name: string = expr): FieldSpec[] {
+  return [{ name, expr, cyclical: period }];
+}
+
+function fieldSpecs(inputs: FieldInput[]): FieldSpec[] {
+  return inputs.flatMap((input) => {
+    if (typeof input === 'string') return [{ name: input, expr: input }];
+    if (Array.isArray(input)) return input;
+    return Object.entries(input).map(([name, expr]) => ({ name, expr }));
+  });
+}
+
+type ByInput = string | string[] | Record<string, string>;
+
+function joinKeys(by: ByInput): Record<string, string> {
+  if (typeof by === 'string') return { [by]: by };
+  if (Array.isArray(by)) return Object.fromEntries(by.map((column) => [column, column]));
+  return by;
+}
+
+/** Columns of the spine's own row, as they were known at the prediction time. */
+export function fields(of: string, columns: FieldInput[], options: { name?: string } = {}): FeatureView {
+  return { kind: 'fields', name: options.name ?? `${of}_fields`, source: of, fields: fieldSpecs(columns) };
+}
+
+interface LatestOptions {
+  /** Key: a column of both sides, several, or `{ spineColumn: sourceColumn }`. */
+  by: ByInput;
+  fields: FieldInput[];
+  /** SQL: event time, where it is not the source's own. */
+  on?: string;
+  /** A row older than this no longer answers. */
+  ttl?: string;
+  name?: string;
+}
+
+/** The newest row of another source that was known at the prediction time. */
+export function latest(of: string, options: LatestOptions): FeatureView {
+  const by = joinKeys(options.by);
+  return {
+    kind: 'latest',
+    name: options.name ?? `${of}_by_${Object.keys(by).join('_')}`,
+    source: of,
+    by,
+    fields: fieldSpecs(options.fields),
+    ...(options.on === undefined ? {} : { on: options.on }),
+    ...(options.ttl === undefined ? {} : { ttl: options.ttl }),
+  };
+}
+
+interface WindowOptions {
+  by: ByInput;
+  over: string;
+  /** Feature → `count(*)`, `sum(x)`, `avg(x)`, `min(x)`, `max(x)` or `std(x)`, x being SQL. */
+  aggregate: Record<string, string>;
+  on?: string;
+  name?: string;
+}
+
+/** Aggregates over the rows of the last while, as they were known at the prediction time. */
+export function window(of: string, options: WindowOptions): FeatureView {
+  const by = joinKeys(options.by);
+  return {
+    kind: 'window',
+    name: options.name ?? `${of}_${options.over}_by_${Object.keys(by).join('_')}`,
+    source: of,
+    by,
+    over: options.over,
+    aggregate: Object.entries(options.aggregate).map(([name, text]) => aggregate(name, text)),
+    ...(options.on === undefined ? {} : { on: options.on }),
+  };
+}
+
+type AggregateFn = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'std';
+
+/** `avg(dep_delay)` → `{ fn: 'avg', expr: 'dep_delay' }`. */
+function aggregate(name: string, text: string): { name: string; fn: AggregateFn; expr?: string } {
+  const match = /^\s*(count|sum|avg|min|max|std)\s*\(([\s\S]*)\)\s*$/.exec(text);
+  const expr = match?.[2]?.trim();
+  if (!match?.[1] || !expr || (expr === '*' && match[1] !== 'count')) {
+    throw new RefitError(
+      'REFIT_PIPELINE_INVALID',
+      `Aggregate "${name}": "${text}" is none of count(*), count(x), sum(x), avg(x), min(x), max(x), std(x).`,
+    );
+  }
+  return { name, fn: match[1] as AggregateFn, ...(expr === '*' ? {} : { expr }) };
+}
+
+type ModelOptions = Partial<Omit<ModelSpec, 'trainer'>>;
+
+const MODEL_DEFAULTS = { objective: 'binary', seed: 20_131_001, params: {}, resources: 'cpu' } as const;
+
+/** Gradient-boosted trees by LightGBM; `params` are LightGBM's own, e.g. `{ num_leaves: 63, learning_rate: 0.05 }`. */
+export function gbdt(options: ModelOptions = {}): ModelSpec {
+  const rounds = options.rounds ?? 200;
+  // Twenty checkpoints in a training: a crash costs at most a twentieth of it.
+  const chunk = options.chunk ?? Math.max(10, Math.ceil(rounds / 20));
+  return { trainer: 'gbdt', ...MODEL_DEFAULTS, rounds, chunk, earlyStopping: 30, ...options };
+}
+
+/** Logistic regression on standardised numbers and one-hot categories. */
+export function logistic(options: ModelOptions = {}): ModelSpec {
+  return { trainer: 'logistic', ...MODEL_DEFAULTS, rounds: 1, chunk: 1, earlyStopping: 0, ...options };
+}
+
+type Metric = 'auc' | 'logLoss' | 'brier';
+
+/** Test metric of at least `limit`. */
+export const atLeast = (metric: Metric, limit: number): GateSpec => ({ gate: 'atLeast', metric, limit });
+/** Test metric of at most `limit`. */
+export const atMost = (metric: Metric, limit: number): GateSpec => ({ gate: 'atMost', metric, limit });
+/** Better than the logistic baseline by at least `margin`. */
+export const betterThanBaseline = (metric: Metric, margin = 0): GateSpec => ({
+  gate: 'betterThanBaseline',
+  metric,
+  margin,
+});
+/** Not worse than the champion by more than `tolerance`, on rows neither was trained or tuned on. */
+export const notWorseThanChampion = (
+  metric: Metric,
+  options: { tolerance?: number; minRows?: number } = {},
+): GateSpec => ({ gate: 'notWorseThanChampion', metric, tolerance: 0, minRows: 1000, ...options });
+/** No slice with enough rows falls behind the whole by more than `tolerance`. */
+export const slices = (
+  columns: string[],
+  options: { metric?: Metric; tolerance?: number; minRows?: number } = {},
+): GateSpec => ({ gate: 'slices', columns, metric: 'auc', tolerance: 0.15, minRows: 500, ...options });
+/** ONNX, native and online predictions agree within `limit`. */
+export const parity = (limit = 1e-5): GateSpec => ({ gate: 'parity', limit });
+
+interface PipelineInput {
+  name: string;
+  /** The question the model answers, in a sentence. */
+  question: string;
+  /** 'latest': the end of the data. Default: now. */
+  asOf?: 'latest' | 'now';
+  sources: Record<string, SourceDraft>;
+  spine: { from: string } & Omit<SpineSpec, 'source'>;
+  features: FeatureView[];
+  split: PipelineSpec['split'];
+  model: ModelSpec;
+  search?: Partial<SearchSpec>;
+  gates?: GateSpec[];
+  drift?: Partial<PipelineSpec['drift']>;
+  promote?: PipelineSpec['promote'];
+}
+
+const NO_SEARCH: SearchSpec = { trials: 0, batch: 2, rounds: 60, rowShare: 1, space: {} };
+
+/** Declares a pipeline; export the result as default from `pipelines/<name>/pipeline.ts`. */
+export function definePipeline(input: PipelineInput): PipelineDraft {
+  const { from, ...spine } = input.spine;
+  return {
+    asOf: 'now',
+    promote: { approval: 'none', rollout: 'immediate' },
+    ...input,
+    spine: { source: from, ...spine },
+    search: { ...NO_SEARCH, ...input.search },
+    gates: input.gates ?? [parity()],
+    drift: { window: '30d', psi: 0.2, ...input.drift },
+  };
+}

@@ -1,0 +1,3 @@
+/** `refit/spec`: everything a `pipeline.ts` needs. */
+export * from './define.ts';
+export type { FeatureView, FieldSpec, GateSpec, ModelSpec, PipelineSpec, SearchSpec, SourceSpec } from './pipeline.ts';
