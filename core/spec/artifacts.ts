@@ -43,6 +43,10 @@ export const Partition = Type.Object({
   badRows: Type.Integer(),
   rules: Type.Array(RuleCount),
   columns: Type.Array(ColumnInfo),
+  /** Event times of the good rows, ISO UTC; absent where the source has none. */
+  eventRange: Type.Optional(Type.Object({ oldest: Type.String(), newest: Type.String() })),
+  /** Earliest time at which anything in a good row was known, ISO UTC; absent where that is always. */
+  knownFrom: Type.Optional(Type.String()),
 });
 export type Partition = Static<typeof Partition>;
 

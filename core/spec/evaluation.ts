@@ -15,7 +15,11 @@ export type Metrics = Static<typeof Metrics>;
 export const SliceMetrics = Type.Object({ column: Type.String(), value: Type.String(), metrics: Metrics });
 export type SliceMetrics = Static<typeof SliceMetrics>;
 
-/** A gate's verdict. `value` and `limit` are null where it could not be computed, which is a failed gate. */
+/**
+ * A gate's verdict. `value` is what was judged, `limit` what it was held against. `value` is null where it could not be
+ * computed, which is a failed gate; `limit` is null then, or where there is nothing to hold it against (a first model has no
+ * champion), and `reason` says so.
+ */
 export const GateResult = Type.Object({
   name: Type.String(),
   passed: Type.Boolean(),
@@ -56,13 +60,17 @@ export const Comparison = Type.Object({
   rows: Type.Integer(),
   candidate: Type.Union([Metrics, Type.Null()]),
   championMetrics: Type.Union([Metrics, Type.Null()]),
+  /** Why nothing could be compared, in one sentence; absent where something could. */
+  reason: Type.Optional(Type.String()),
+  /** JSON blob with the ROC curves of both on these rows (ComparisonCurves); absent where nothing was compared. */
+  curves: Type.Optional(BlobRef),
 });
 export type Comparison = Static<typeof Comparison>;
 
 export const FeatureDrift = Type.Object({
   feature: Type.String(),
   psi: Type.Number(),
-  /** Kolmogorov–Smirnov distance; null for categories. */
+  /** Kolmogorov–Smirnov distance; null for categories, and where one side has no values. */
   ks: Type.Union([Type.Number(), Type.Null()]),
   drifted: Type.Boolean(),
 });
@@ -73,10 +81,14 @@ export const DriftReport = Type.Object({
   version: Type.Integer(),
   window: Period,
   rows: Type.Integer(),
+  /** Those that could be compared, most drifted first. */
   features: Type.Array(FeatureDrift),
-  prediction: FeatureDrift,
+  /** Of the score; null where the model could not be asked (no rows, or features the training set lacks). */
+  prediction: Type.Union([FeatureDrift, Type.Null()]),
   drifted: Type.Array(Type.String()),
-  /** Share of features that drifted, 0..1. */
+  /** Share of the compared features that drifted, 0..1. */
   share: Type.Number(),
+  /** Features of the model that this training set does not have, or has as another kind; all of them where there are no rows. */
+  notComparable: Type.Array(Type.String()),
 });
 export type DriftReport = Static<typeof DriftReport>;

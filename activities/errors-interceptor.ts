@@ -1,0 +1,47 @@
+import { Context } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
+import { RefitError } from '../core/spec/errors.ts';
+
+/** An error that nobody foresaw is tried this often before the run fails: it may be a passing one. */
+const UNFORESEEN_ATTEMPTS = 3;
+
+/** Turns the errors of the catalogue into Temporal failures that carry code, cure and details. */
+export class ErrorsInterceptor implements ActivityInboundCallsInterceptor {
+  async execute(
+    input: ActivityExecuteInput,
+    next: Next<ActivityInboundCallsInterceptor, 'execute'>,
+  ): Promise<unknown> {
+    try {
+      return await next(input);
+    } catch (error) {
+      throw toFailure(error, Context.current().info.attempt, Context.current().cancellationSignal.aborted);
+    }
+  }
+}
+
+/** @internal Exported for its test. */
+export function toFailure(error: unknown, attempt: number, cancelled: boolean): unknown {
+  if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
+  if (cancelled) return new CancelledFailure('Cancelled between two units of work.');
+  const known = error instanceof RefitError ? error : fromSystem(error);
+  const foreseen = known.code !== 'REFIT_INTERNAL';
+  return ApplicationFailure.create({
+    type: known.code,
+    message: known.message,
+    nonRetryable: foreseen ? !known.retryable : attempt >= UNFORESEEN_ATTEMPTS,
+    details: [{ code: known.code, cure: known.cure, details: known.details }],
+    ...(error instanceof Error ? { cause: error } : {}),
+  });
+}
+
+function fromSystem(error: unknown): RefitError {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new RefitError('REFIT_STORE_FULL', 'The disk is full: a file could not be written.', {}, { cause: error });
+  }
+  return new RefitError('REFIT_INTERNAL', firstSentence(message), {}, { cause: error });
+}
+
+const firstSentence = (text: string) => text.split('\n')[0]?.slice(0, 500) ?? text;

@@ -1,0 +1,61 @@
+import { Context } from '@temporalio/activity';
+import type { Done, ProgressReport } from '../core/spec/activities.ts';
+import { PROGRESS_SIGNAL } from '../core/spec/activities.ts';
+import type { StepCache } from '../core/store/step-cache.ts';
+import type { Step } from '../core/store/step.ts';
+
+const HEARTBEAT_MS = 1_000;
+
+/**
+ * Runs a step inside an activity: heartbeats while it works (the timer runs on the event loop, so a frozen worker is
+ * noticed), hands on cancellation, and tells the workflow about rounds.
+ */
+export async function runStep<Input, Output>(
+  cache: StepCache,
+  step: Step<Input, Output>,
+  input: Input,
+  options: { force?: string | undefined; tellRounds?: boolean } = {},
+): Promise<Done<Output>> {
+  const context = Context.current();
+  let latest: Record<string, unknown> = { step: step.name };
+  const beat = setInterval(() => context.heartbeat(latest), HEARTBEAT_MS);
+  const tell = options.tellRounds ? roundReporter(context) : undefined;
+  context.heartbeat(latest);
+  try {
+    const { output, cached, seconds } = await cache.run(step, input, {
+      signal: context.cancellationSignal,
+      progress: (details) => {
+        latest = { step: step.name, ...details };
+        context.heartbeat(latest);
+        tell?.(details);
+      },
+      ...(options.force === undefined ? {} : { force: options.force }),
+    });
+    return { output, cached, seconds };
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+/** Signals rounds to the workflow, one signal under way at a time and at most one a second: each one is history. */
+function roundReporter(context: Context): (details: Record<string, unknown>) => void {
+  const { workflowId, runId } = context.info.workflowExecution ?? {};
+  if (workflowId === undefined) return () => undefined;
+  let underWay = false;
+  let last = 0;
+  return ({ round, rounds }) => {
+    if (typeof round !== 'number' || typeof rounds !== 'number') return;
+    if (underWay || (Date.now() - last < 1_000 && round < rounds)) return;
+    underWay = true;
+    last = Date.now();
+    const report: ProgressReport = { round, rounds };
+    // A watcher that misses a round loses nothing: the next report says more.
+    context.client.workflow
+      .getHandle(workflowId, runId)
+      .signal(PROGRESS_SIGNAL, report)
+      .catch(() => undefined)
+      .finally(() => {
+        underWay = false;
+      });
+  };
+}

@@ -1,0 +1,84 @@
+import { Command } from 'commander';
+import { placesOf } from '../core/compose/refit.ts';
+import { loadPipeline } from '../core/pipeline/load.ts';
+import { RefitError } from '../core/spec/errors.ts';
+import type { RunInput } from '../core/spec/run.ts';
+import { canonicalAsOf } from '../core/spec/time.ts';
+import { projectRoot } from './project.ts';
+import { openStack } from './stack.ts';
+import { startRun } from './start-run.ts';
+import { bold, dim, say } from './terminal.ts';
+import { summary, watchRun } from './watch-run.ts';
+
+interface Options {
+  asOf?: string;
+  set: Record<string, unknown>;
+  force?: boolean;
+  wait: boolean;
+  json?: boolean;
+}
+
+export function runCommand(exit: (status: number) => void): Command {
+  return new Command('run')
+    .description('Run a pipeline through all six stages, as of a date.')
+    .argument('<pipeline>', 'name of a folder under pipelines/')
+    .option('--as-of <time>', 'logical date, UTC: nothing known later is used (default: the pipeline decides)')
+    .option('--set <path=value>', 'override a setting of the pipeline; may be repeated', collectSet, {})
+    .option('--force', 'compute every step anew, even where a result is cached')
+    .option('--no-wait', 'start the run and return (needs a server that stays: TEMPORAL_ADDRESS)')
+    .option('--json', 'print the RunResult as JSON on standard output, progress on standard error only')
+    .option('--debug', 'print stack traces')
+    .addHelpText('after', EXAMPLES)
+    .action(async (pipeline: string, options: Options) => exit(await run(pipeline, options)));
+}
+
+const EXAMPLES = `
+Examples:
+  refit run flight-delays --as-of 2014-01-01
+  refit run flight-delays --as-of 2014-01-01 --set model.rounds=2000 --set model.earlyStopping=0
+  refit run flight-delays --as-of 2014-01-01 --json | jq .metrics.test
+
+A second run with the same inputs computes nothing and is "unchanged". Exit status: 0 promoted or unchanged, 1 failed,
+2 wrong usage, 3 rejected by a gate.`;
+
+async function run(pipeline: string, options: Options): Promise<number> {
+  const places = placesOf(projectRoot());
+  const input: RunInput = {
+    pipeline,
+    ...(options.asOf === undefined ? {} : { asOf: canonicalAsOf(options.asOf) }),
+    ...(Object.keys(options.set).length === 0 ? {} : { set: options.set }),
+    ...(options.force ? { force: true } : {}),
+  };
+  // Wrong names and broken declarations are told before anything starts.
+  await loadPipeline(places.pipelines, pipeline, options.set);
+  const stack = await openStack(places);
+  try {
+    const handle = await startRun(stack.client, input, 'cli');
+    say(`${bold(handle.workflowId)} ${dim(`Temporal ${stack.address}${stack.ui ? `, UI ${stack.ui}` : ''}`)}`);
+    if (!options.wait) return started(handle.workflowId, stack.ui, options);
+    const result = await watchRun(handle, { quiet: options.json === true });
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else process.stdout.write(summary(result, stack.ui));
+    return result.verdict === 'rejected' ? 3 : 0;
+  } finally {
+    await stack.close();
+  }
+}
+
+function started(workflowId: string, ui: string | undefined, { json }: Options): number {
+  if (ui !== undefined) say(dim('The embedded server ends with this command; the run goes on when the next one starts it.'));
+  if (json) process.stdout.write(`${JSON.stringify({ workflowId })}\n`);
+  return 0;
+}
+
+/** `model.rounds=400` → number, `model.trainer=logistic` → string, JSON where it parses. */
+function collectSet(text: string, before: Record<string, unknown>): Record<string, unknown> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new RefitError('REFIT_SET_INVALID', `--set ${text}: there is no "path=value" in it.`);
+  const value = text.slice(at + 1);
+  try {
+    return { ...before, [text.slice(0, at)]: JSON.parse(value) as unknown };
+  } catch {
+    return { ...before, [text.slice(0, at)]: value };
+  }
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, type BigIntStats } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { RefitError } from '../spec/errors.ts';
+import type { SourceSpec } from '../spec/pipeline.ts';
+
+/** A file of a source, found but not read. */
+export interface PartitionFile {
+  /** Relative to the project's root with `/`, e.g. `data/nycflights13/flights/2013-01.parquet`. */
+  name: string;
+  path: string;
+  bytes: number;
+}
+
+/**
+ * Files that match a source's glob, sorted by name. `*` and `?` stay within a path segment, `**` spans any number of them;
+ * none matches a name that begins with a dot. @throws RefitError REFIT_SOURCE_MISSING when nothing matches
+ */
+export async function listPartitions(root: string, source: string, spec: Pick<SourceSpec, 'path'>): Promise<PartitionFile[]> {
+  const segments = path.posix.normalize(spec.path).split('/');
+  const absolute = segments[0] === '';
+  const names = await match(absolute ? '/' : root, absolute ? segments.slice(1) : segments, absolute ? '/' : '');
+  const files: PartitionFile[] = [];
+  for (const name of [...new Set(names)].sort()) {
+    const full = path.resolve(root, name);
+    const found = await stat(full).catch(() => undefined);
+    if (found?.isFile()) files.push({ name, path: full, bytes: found.size });
+  }
+  if (files.length > 0) return files;
+  const other = /[[\]{}]/.test(spec.path) ? ' (only *, ? and ** are wildcards)' : '';
+  throw new RefitError('REFIT_SOURCE_MISSING', `Source "${source}" has no file: nothing matches ${spec.path}${other}.`, {
+    source,
+    glob: spec.path,
+    root,
+  });
+}
+
+/** Names below `folder` that match the segments; `prefix` is put before each. */
+async function match(folder: string, segments: string[], prefix: string): Promise<string[]> {
+  const [segment = '', ...rest] = segments;
+  if (segment !== '**' && !/[*?]/.test(segment)) {
+    // A plain name needs no listing: the folder above may not be readable.
+    const name = `${prefix}${segment}`;
+    return rest.length === 0 ? [name] : match(path.join(folder, segment), rest, `${name}/`);
+  }
+  const entries = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter(({ name }) => !name.startsWith('.'));
+  if (segment === '**') {
+    const below = entries
+      // Links are not followed here: they could lead in a circle.
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => match(path.join(folder, name), segments, `${prefix}${name}/`));
+    const here = rest.length === 0 ? entries.map(({ name }) => `${prefix}${name}`) : await match(folder, rest, prefix);
+    return [...here, ...(await Promise.all(below)).flat()];
+  }
+  const pattern = segmentPattern(segment);
+  const hits = entries.map(({ name }) => name).filter((name) => pattern.test(name));
+  if (rest.length === 0) return hits.map((name) => `${prefix}${name}`);
+  return (await Promise.all(hits.map((name) => match(path.join(folder, name), rest, `${prefix}${name}/`)))).flat();
+}
+
+/** `2013-*.parquet` → /^2013-.*\.parquet$/s */
+function segmentPattern(segment: string): RegExp {
+  const escaped = segment.replace(/[\\^$.|+()[\]{}]/g, '\\$&').replace(/\*+/g, '.*').replaceAll('?', '.');
+  return new RegExp(`^${escaped}$`, 'su');
+}
+
+const fingerprints = new Map<string, string>();
+
+/**
+ * SHA-256 (hex) of a file's bytes, read as a stream. Remembered by this process for as long as path, inode, size and both
+ * times stay the same. @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE
+ */
+export async function fingerprintFile(file: string): Promise<string> {
+  try {
+    const before = identity(file, await stat(file, { bigint: true }));
+    const known = fingerprints.get(before);
+    if (known !== undefined) return known;
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+    const sha256 = hash.digest('hex');
+    // A file that changed meanwhile is not remembered: the digest may be of neither state.
+    if (identity(file, await stat(file, { bigint: true })) === before) fingerprints.set(before, sha256);
+    return sha256;
+  } catch (error) {
+    throw fileError(error, file);
+  }
+}
+
+function identity(file: string, { ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [path.resolve(file), ino, size, mtimeNs, ctimeNs].join('\n');
+}
+
+/** The system's error about a source file in the catalogue's words. */
+export function fileError(error: unknown, file: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new RefitError('REFIT_SOURCE_MISSING', `${file} is not there any more.`, { file }, { cause: error });
+  }
+  if (code === 'EACCES' || code === 'EISDIR' || code === 'EIO') {
+    return new RefitError('REFIT_SOURCE_UNREADABLE', `${file} cannot be read: ${code}.`, { file }, { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,173 @@
+import { RefitError } from '../spec/errors.ts';
+import type { ColumnInfo } from '../spec/artifacts.ts';
+import { nearest } from '../spec/nearest.ts';
+import type { SourceSpec } from '../spec/pipeline.ts';
+import { isTime, utc } from './column-types.ts';
+import { type DuckDb, identifier } from './duckdb.ts';
+import { embed, expressionColumns } from './expression.ts';
+import { reason } from './raw-table.ts';
+
+/**
+ * Derived columns, and the times of a row: when it happened and when each of its values became known. Creates the view
+ * `timed`: `checked` with the derived columns, `__known_<i>` and `__event_at`.
+ */
+
+export type TimesSpec = Pick<SourceSpec, 'derive' | 'eventTime' | 'knownAt' | 'recordedAt'>;
+
+interface Layer {
+  db: DuckDb;
+  source: string;
+  /** View that the next layer reads. */
+  from: string;
+  columns: ColumnInfo[];
+  layers: number;
+}
+
+/** @returns the columns with their types and known-at groups. @throws RefitError REFIT_EXPRESSION_INVALID */
+export async function addTimes(db: DuckDb, source: string, columns: string[], spec: TimesSpec): Promise<ColumnInfo[]> {
+  const types = new Map(await describe(db, 'checked'));
+  const groups = knownGroups(spec.knownAt ?? {});
+  const known = (name: string): string[] | undefined => {
+    const own = spec.knownAt?.[name];
+    return own === undefined ? undefined : [groups.get(own.trim()) ?? STAR];
+  };
+  const layer: Layer = {
+    db,
+    source,
+    from: 'checked',
+    columns: columns.map((name) => ({ name, type: types.get(name) ?? '', known: known(name) ?? [STAR] })),
+    layers: 0,
+  };
+  for (const [name, sql] of Object.entries(spec.derive)) await derive(layer, name, sql, known(name));
+  const names = layer.columns.map((column) => column.name);
+  for (const name of Object.keys(spec.knownAt ?? {})) {
+    if (name !== '*' && !names.includes(name)) invalid(source, `knownAt.${name}`, `there is no column "${name}"${nearest(name, names)}`);
+  }
+  await addKnown(layer, groups, spec);
+  return layer.columns;
+}
+
+/** The group of the columns that knownAt does not name; there is always one. */
+const STAR = '__known_0';
+
+/** Expression → its column; sorted by name, because the order of keys must not decide what a table looks like. */
+function knownGroups(knownAt: Record<string, string>): Map<string, string> {
+  const groups = new Map<string, string>();
+  // Without `*` the other columns were known always.
+  groups.set(knownAt['*']?.trim() ?? '', STAR);
+  for (const [, sql] of Object.entries(knownAt).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (!groups.has(sql.trim())) groups.set(sql.trim(), `__known_${groups.size}`);
+  }
+  return groups;
+}
+
+/** A rejected row may hold anything, and an expression that fails on it must not fail the file: it gives NULL there. */
+function lenient(sql: string): string {
+  return `CASE WHEN __broken THEN TRY(${embed(sql)}) ELSE ${embed(sql)} END`;
+}
+
+async function derive(layer: Layer, name: string, sql: string, own: string[] | undefined): Promise<void> {
+  const where = `derive.${name}`;
+  const names = layer.columns.map((column) => column.name);
+  if (names.some((other) => other.toLowerCase() === name.toLowerCase())) {
+    invalid(layer.source, where, 'the source has a column of that name already');
+  }
+  const used = await expressionColumns(layer.db, sql, `sources.${layer.source}.${where}`, names);
+  const type = await typeOf(layer, sql, where);
+  const time = isTime(type);
+  const value = time ? utc(lenient(sql), type, 'UTC') : lenient(sql);
+  await addLayer(layer, [`${value} AS ${identifier(name)}`]);
+  const inherited = new Set(layer.columns.filter((column) => used.includes(column.name)).flatMap((column) => column.known));
+  const known = own ?? (inherited.size > 0 ? [...inherited].sort() : [STAR]);
+  layer.columns.push({ name, type: time ? 'TIMESTAMP' : type, known });
+}
+
+async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSpec): Promise<void> {
+  const recorded = spec.recordedAt === undefined ? undefined : recordedSql(layer, spec.recordedAt);
+  const items: string[] = [];
+  for (const [sql, column] of groups) {
+    const key = Object.entries(spec.knownAt ?? {}).find(([, text]) => text.trim() === sql)?.[0] ?? '*';
+    const time = sql === '' ? `'-infinity'::TIMESTAMP` : `coalesce(${await timeSql(layer, sql, `knownAt.${key}`)}, 'infinity'::TIMESTAMP)`;
+    items.push(`${recorded === undefined ? time : `greatest(${time}, ${recorded})`} AS ${column}`);
+  }
+  const event = spec.eventTime === undefined ? 'NULL::TIMESTAMP' : await timeSql(layer, spec.eventTime, 'eventTime');
+  // What a broken row with no known-at of its own falls back to; see `badKnownAt`.
+  items.push(`${event} AS __event_at`, `${recorded ?? 'NULL::TIMESTAMP'} AS __noticed`);
+  await addLayer(layer, items);
+  await layer.db.run(`CREATE TEMP VIEW timed AS SELECT * FROM ${layer.from}`);
+}
+
+function recordedSql(layer: Layer, name: string): string {
+  const column = layer.columns.find((candidate) => candidate.name === name);
+  if (!column) {
+    const hint = nearest(name, layer.columns.map((candidate) => candidate.name));
+    return invalid(layer.source, 'recordedAt', `there is no column "${name}"${hint}`);
+  }
+  if (!isTime(column.type)) invalid(layer.source, 'recordedAt', `column "${name}" is ${column.type}, not a time`);
+  return identifier(name);
+}
+
+/** An expression that must give a time, as TIMESTAMP. */
+async function timeSql(layer: Layer, sql: string, where: string): Promise<string> {
+  const names = layer.columns.map(({ name }) => name);
+  await expressionColumns(layer.db, sql, `sources.${layer.source}.${where}`, names);
+  const type = await typeOf(layer, sql, where);
+  if (type === 'DATE') return `(${lenient(sql)})::TIMESTAMP`;
+  return isTime(type) ? utc(lenient(sql), type, 'UTC') : invalid(layer.source, where, `it gives ${type}, not a time`);
+}
+
+async function typeOf(layer: Layer, sql: string, where: string): Promise<string> {
+  try {
+    const [[, type] = ['', '']] = await describe(layer.db, `(SELECT ${lenient(sql)} FROM ${layer.from})`);
+    return type;
+  } catch (error) {
+    return invalid(layer.source, where, reason(error));
+  }
+}
+
+async function addLayer(layer: Layer, items: string[]): Promise<void> {
+  const view = `layer_${layer.layers}`;
+  await layer.db.run(`CREATE TEMP VIEW ${view} AS SELECT *, ${items.join(', ')} FROM ${layer.from}`);
+  layer.from = view;
+  layer.layers += 1;
+}
+
+async function describe(db: DuckDb, relation: string): Promise<[name: string, type: string][]> {
+  const rows = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE SELECT * FROM ${relation}`);
+  return rows.map(({ column_name, column_type }) => [column_name, column_type]);
+}
+
+function invalid(source: string, where: string, why: string): never {
+  const place = `sources.${source}.${where}`;
+  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${place} is not usable: ${why}.`, { where: place, source });
+}
+
+/** An expression that failed while it ran, found by running each alone; undefined when none fails by itself. */
+export async function failingExpression(db: DuckDb, source: string, spec: TimesSpec): Promise<RefitError | undefined> {
+  const derived = Object.keys(spec.derive);
+  for (const [i, name] of derived.entries()) {
+    const failed = await fails(db, `SELECT count(${identifier(name)}) FROM layer_${i}`);
+    if (failed) return expressionFailed(source, `derive.${name}`, failed);
+  }
+  const from = derived.length === 0 ? 'checked' : `layer_${derived.length - 1}`;
+  const times = { ...(spec.eventTime === undefined ? {} : { eventTime: spec.eventTime }) };
+  const known = Object.entries(spec.knownAt ?? {}).map(([key, sql]) => [`knownAt.${key}`, sql] as const);
+  for (const [where, sql] of [...Object.entries(times), ...known]) {
+    const failed = await fails(db, `SELECT count(${lenient(sql)}) FROM ${from}`);
+    if (failed) return expressionFailed(source, where, failed);
+  }
+  return undefined;
+}
+
+async function fails(db: DuckDb, sql: string): Promise<unknown> {
+  return db.run(sql).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+function expressionFailed(source: string, where: string, error: unknown): RefitError {
+  const place = `sources.${source}.${where}`;
+  const message = `The expression ${place} fails on a row that keeps its contract: ${reason(error)}.`;
+  return new RefitError('REFIT_EXPRESSION_INVALID', message, { where: place, source }, { cause: error });
+}

@@ -1,0 +1,4 @@
+import { runWorkers } from './run-worker.ts';
+
+// One process for one machine: every queue.
+await runWorkers(['control', 'cpu', 'gpu']);

@@ -1,0 +1,3 @@
+import { runWorkers } from './run-worker.ts';
+
+await runWorkers(['gpu']);

@@ -1,0 +1,2 @@
+/** Every workflow that `refit-control` runs. */
+export { trainPipeline } from './train-pipeline.ts';

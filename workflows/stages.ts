@@ -1,0 +1,186 @@
+import type { Judgement } from '../activities/evaluate.ts';
+import type { Decision } from '../activities/promote.ts';
+import type { ResolvedRun } from '../core/spec/activities.ts';
+import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
+import type { DriftReport } from '../core/spec/evaluation.ts';
+import { bestTrial, proposeTrials } from '../core/spec/search.ts';
+import { inParallel } from './in-parallel.ts';
+import { cpu, trainers } from './proxies.ts';
+import type { StageReport, Story } from './story.ts';
+
+/** What every activity of a run is given. */
+export interface Base {
+  run: ResolvedRun;
+  spec: BlobRef;
+  /** A token: compute anew even where a result is cached. */
+  force?: string;
+}
+export interface Data {
+  asOf: string;
+  snapshots: Record<string, Snapshot>;
+}
+export type Context = Base & Data;
+export interface Candidate {
+  model: TrainedModel;
+  baseline: FittedModel;
+  trials: Trial[];
+}
+
+const PARTITIONS_AT_ONCE = 4;
+
+/** Looks at every file, extracts those that were known by asOf, and judges each source as a whole. */
+export async function extract({ run, ...base }: Base, story: Story, report: StageReport): Promise<Data> {
+  const files = await inParallel(run.sources, PARTITIONS_AT_ONCE, async (source) => ({
+    source,
+    files: await cpu.inspectSource.executeWithOptions({ summary: `${source}: look at files` }, [{ ...base, source }]),
+  }));
+  const asOf = run.asOf ?? newestEvent(files.flatMap((of) => (of.source === run.spineSource ? of.files : [])));
+  story.asOf(asOf);
+  const due = files.flatMap(({ source, files: of }) =>
+    of.filter(({ knownFrom }) => knownFrom === null || Date.parse(knownFrom) <= Date.parse(asOf)).map((file) => ({ source, file })),
+  );
+  const partitions = { done: 0, total: due.length };
+  story.progress.partitions = partitions;
+  const fresh: Record<string, number> = {};
+  const extracted = await inParallel(due, PARTITIONS_AT_ONCE, async ({ source, file }) => {
+    const answer = await cpu.extractPartition.executeWithOptions({ summary: file.name }, [{ ...base, source, file }]);
+    partitions.done += 1;
+    if (!answer.cached) fresh[source] = (fresh[source] ?? 0) + 1;
+    return { source, partition: report.done(answer) };
+  });
+  const snapshots = await inParallel(run.sources, PARTITIONS_AT_ONCE, async (source) => {
+    const own = extracted.filter((one) => one.source === source).map(({ partition }) => partition);
+    const options = { summary: `${source}: ${own.length} partitions as of ${asOf}` };
+    return report.done(await cpu.publishSnapshot.executeWithOptions(options, [{ ...base, source, asOf, partitions: own }]));
+  });
+  report.rows(snapshots.find(({ source }) => source === run.spineSource)?.rows ?? 0);
+  report.detail('rows', Object.fromEntries(snapshots.map(({ source, rows }) => [source, rows])));
+  report.detail('quarantined', snapshots.reduce((sum, { quarantined }) => sum + quarantined, 0));
+  report.detail('partitions', { total: due.length, extracted: Object.values(fresh).reduce((sum, n) => sum + n, 0) });
+  return { asOf, snapshots: Object.fromEntries(snapshots.map((snapshot) => [snapshot.source, snapshot])) };
+}
+
+function newestEvent(files: { newestEvent: string | null }[]): string {
+  const times = files.flatMap(({ newestEvent: time }) => (time === null ? [] : [time])).sort();
+  return times.at(-1) ?? '1970-01-01T00:00:00Z';
+}
+
+export async function features({ run: _, ...context }: Context, report: StageReport): Promise<TrainingSet> {
+  const set = report.done(
+    await cpu.buildTrainingSet.executeWithOptions({ summary: `Training set as of ${context.asOf}` }, [context]),
+  );
+  report.rows(set.rows.train + set.rows.validate + set.rows.test);
+  report.detail('rows', set.rows);
+  report.detail('features', set.features.length);
+  report.detail('unlabelled', set.excluded.unlabelled);
+  return set;
+}
+
+/** Baseline and search side by side, then the final fit with the best parameters. */
+export async function train(context: Context, trainingSet: TrainingSet, story: Story, report: StageReport): Promise<Candidate> {
+  const { run, spec, force } = context;
+  const base = { spec, trainingSet, ...(force ? { force } : {}) };
+  const pool = trainers(run.resources);
+  const baseline = cpu.fitBaseline.executeWithOptions({ summary: 'Baseline: logistic regression' }, [base]);
+  const search = searchParameters(context, base, story, report);
+  const [fitted, trials] = await Promise.all([baseline, search]);
+  const params = bestTrial(trials)?.params ?? {};
+  const answer = await pool.fitModel.executeWithOptions({ summary: `Final fit ${JSON.stringify(params)}` }, [{ ...base, params }]);
+  const model = report.done(answer);
+  // A cached fit sends no progress of its own.
+  story.progress.training = { round: model.roundsTrained, rounds: model.roundsTrained };
+  report.rows(trainingSet.rows.train);
+  report.detail('rounds', model.rounds);
+  report.detail('trials', trials.length);
+  return { model, baseline: report.done(fitted), trials };
+}
+
+async function searchParameters(
+  { run }: Context,
+  base: { spec: BlobRef; trainingSet: TrainingSet; force?: string },
+  story: Story,
+  report: StageReport,
+): Promise<Trial[]> {
+  const finished: Trial[] = [];
+  const { trials: total, batch } = run.search;
+  while (finished.length < total) {
+    story.progress.trials = { done: finished.length, total };
+    const proposals = proposeTrials(run.search, run.seed, finished, Math.min(batch, total - finished.length));
+    const answers = await Promise.all(
+      proposals.map((trial) =>
+        trainers(run.resources).runTrial.executeWithOptions(
+          { summary: `Trial ${trial.index}: ${JSON.stringify(trial.params)}` },
+          [{ ...base, trial }],
+        ),
+      ),
+    );
+    finished.push(...answers.map((answer) => report.done(answer)));
+  }
+  if (total > 0) story.progress.trials = { done: finished.length, total };
+  return finished;
+}
+
+/** Metrics, slices, parity, champion against challenger, gates, and the page that shows them. */
+export async function evaluate(
+  { run: _, ...context }: Context,
+  trainingSet: TrainingSet,
+  candidate: Candidate,
+  report: StageReport,
+): Promise<Judgement> {
+  const subject = { ...context, trainingSet, ...candidate };
+  const evaluation = report.done(
+    await cpu.evaluateCandidate.executeWithOptions({ summary: 'Metrics, slices, parity' }, [subject]),
+  );
+  const judged = report.done(
+    await cpu.judgeCandidate.executeWithOptions({ summary: 'Champion against challenger, gates, report' }, [
+      { ...subject, evaluation },
+    ]),
+  );
+  report.rows(trainingSet.rows.test);
+  report.detail('auc', judged.metrics.test.auc);
+  report.detail('logLoss', judged.metrics.test.logLoss);
+  report.detail('gates', `${judged.gates.filter(({ passed }) => passed).length} of ${judged.gates.length} passed`);
+  return judged;
+}
+
+/** Registers the version, decides, and brings the online features to asOf. */
+export async function promote(
+  { run: _, ...context }: Context,
+  trainingSet: TrainingSet,
+  candidate: Candidate,
+  judged: Judgement,
+  report: StageReport,
+): Promise<Decision> {
+  const registered = await cpu.registerVersion.executeWithOptions({ summary: 'Register version' }, [
+    { ...context, trainingSet, candidate, judged },
+  ]);
+  const { version } = report.done(registered);
+  const online = report.done(
+    await cpu.materializeOnline.executeWithOptions({ summary: `Online features as of ${context.asOf}` }, [context]),
+  );
+  // Routing moves last: a new champion finds its online features there.
+  const decision = await cpu.decide.executeWithOptions({ summary: `Decide on version ${version}` }, [
+    { ...context, version, judged },
+  ]);
+  report.rows(online.entities);
+  report.detail('verdict', decision.verdict);
+  report.detail('version', version);
+  return decision;
+}
+
+/** The newest window against the reference profile of the model that now serves. */
+export async function checkDrift(
+  { run: _, ...context }: Context,
+  trainingSet: TrainingSet,
+  decision: Decision,
+  report: StageReport,
+): Promise<DriftReport> {
+  const subject = { ...context, trainingSet, model: decision.model.name, version: decision.serving };
+  const drift = report.done(
+    await cpu.checkDrift.executeWithOptions({ summary: `Drift against version ${decision.serving}` }, [subject]),
+  );
+  report.rows(drift.rows);
+  report.detail('drifted', drift.drifted.length > 0 ? drift.drifted.join(', ') : 'none');
+  report.detail('share', drift.share);
+  return drift;
+}
