@@ -30,7 +30,12 @@ async function main(argv) {
 }
 
 function readOptions(argv) {
-  const known = { check: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' }, only: { type: 'string' } };
+  const known = {
+    check: { type: 'boolean' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean' },
+    only: { type: 'string' },
+  };
   try {
     const { values } = parseArgs({ args: argv, options: known });
     if (values.help) return { usage: USAGE, status: 0 };
@@ -95,7 +100,11 @@ function refuse(problems, findings, say) {
   for (const problem of problems) say(`✗ ${problem.message}\n  → ${cure(problem)}`);
   const [{ message }] = problems;
   const details = { problems: problems.map((problem) => ({ message: problem.message, cure: cure(problem) })) };
-  return { ok: false, parts: findings, error: { code: 'REFIT_SETUP_MISSING', message, cure: cure(problems[0]), details } };
+  return {
+    ok: false,
+    parts: findings,
+    error: { code: 'REFIT_SETUP_MISSING', message, cure: cure(problems[0]), details },
+  };
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

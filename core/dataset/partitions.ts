@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, type BigIntStats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
+import { fileDigest } from '../store/digest.ts';
 
 /** A file of a source, found but not read. */
 export interface PartitionFile {
@@ -65,30 +64,16 @@ function segmentPattern(segment: string): RegExp {
   return new RegExp(`^${escaped}$`, 'su');
 }
 
-const fingerprints = new Map<string, string>();
-
 /**
- * SHA-256 (hex) of a file's bytes, read as a stream. Remembered by this process for as long as path, inode, size and both
- * times stay the same. @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE
+ * SHA-256 (hex) of a file's bytes, read as a stream; remembered by this process while inode, size and times stay the same.
+ * @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE
  */
 export async function fingerprintFile(file: string): Promise<string> {
   try {
-    const before = identity(file, await stat(file, { bigint: true }));
-    const known = fingerprints.get(before);
-    if (known !== undefined) return known;
-    const hash = createHash('sha256');
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-    const sha256 = hash.digest('hex');
-    // A file that changed meanwhile is not remembered: the digest may be of neither state.
-    if (identity(file, await stat(file, { bigint: true })) === before) fingerprints.set(before, sha256);
-    return sha256;
+    return (await fileDigest(file)).sha256;
   } catch (error) {
     throw fileError(error, file);
   }
-}
-
-function identity(file: string, { ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [path.resolve(file), ino, size, mtimeNs, ctimeNs].join('\n');
 }
 
 /** The system's error about a source file in the catalogue's words. */

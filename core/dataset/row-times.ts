@@ -38,7 +38,7 @@ export async function addTimes(db: DuckDb, source: string, columns: string[], sp
     columns: columns.map((name) => ({ name, type: types.get(name) ?? '', known: known(name) ?? [STAR] })),
     layers: 0,
   };
-  for (const [name, sql] of Object.entries(spec.derive)) await derive(layer, name, sql, known(name));
+  for (const step of await inOrder(layer, spec.derive)) await derive(layer, step, known(step.name));
   const names = layer.columns.map((column) => column.name);
   for (const name of Object.keys(spec.knownAt ?? {})) {
     if (name !== '*' && !names.includes(name)) invalid(source, `knownAt.${name}`, `there is no column "${name}"${nearest(name, names)}`);
@@ -66,18 +66,45 @@ function lenient(sql: string): string {
   return `CASE WHEN __broken THEN TRY(${embed(sql)}) ELSE ${embed(sql)} END`;
 }
 
-async function derive(layer: Layer, name: string, sql: string, own: string[] | undefined): Promise<void> {
-  const where = `derive.${name}`;
-  const names = layer.columns.map((column) => column.name);
-  if (names.some((other) => other.toLowerCase() === name.toLowerCase())) {
-    invalid(layer.source, where, 'the source has a column of that name already');
+interface Derived {
+  name: string;
+  sql: string;
+  uses: string[];
+}
+
+/**
+ * Derived columns, each after those it uses. Not as written: a pipeline is stored as canonical JSON, which sorts its keys.
+ * @throws RefitError REFIT_EXPRESSION_INVALID for a circle
+ */
+async function inOrder({ db, source, columns }: Layer, derive: Record<string, string>): Promise<Derived[]> {
+  const present = columns.map(({ name }) => name);
+  const names = Object.keys(derive).sort();
+  const waiting: Derived[] = [];
+  for (const name of names) {
+    if (present.some((other) => other.toLowerCase() === name.toLowerCase())) {
+      invalid(source, `derive.${name}`, 'the source has a column of that name already');
+    }
+    const sql = derive[name] ?? '';
+    waiting.push({ name, sql, uses: await expressionColumns(db, sql, `sources.${source}.derive.${name}`, [...present, ...names]) });
   }
-  const used = await expressionColumns(layer.db, sql, `sources.${layer.source}.${where}`, names);
-  const type = await typeOf(layer, sql, where);
+  const ordered: Derived[] = [];
+  const done = new Set(present);
+  while (waiting.length > 0) {
+    const next = waiting.findIndex(({ uses }) => uses.every((used) => done.has(used)));
+    const [ready] = next === -1 ? [] : waiting.splice(next, 1);
+    if (!ready) return invalid(source, `derive.${waiting[0]?.name}`, `it depends on itself (${waiting.map(({ name }) => name).join(', ')})`);
+    ordered.push(ready);
+    done.add(ready.name);
+  }
+  return ordered;
+}
+
+async function derive(layer: Layer, { name, sql, uses }: Derived, own: string[] | undefined): Promise<void> {
+  const type = await typeOf(layer, sql, `derive.${name}`);
   const time = isTime(type);
   const value = time ? utc(lenient(sql), type, 'UTC') : lenient(sql);
   await addLayer(layer, [`${value} AS ${identifier(name)}`]);
-  const inherited = new Set(layer.columns.filter((column) => used.includes(column.name)).flatMap((column) => column.known));
+  const inherited = new Set(layer.columns.filter((column) => uses.includes(column.name)).flatMap((column) => column.known));
   const known = own ?? (inherited.size > 0 ? [...inherited].sort() : [STAR]);
   layer.columns.push({ name, type: time ? 'TIMESTAMP' : type, known });
 }
@@ -144,30 +171,24 @@ function invalid(source: string, where: string, why: string): never {
 
 /** An expression that failed while it ran, found by running each alone; undefined when none fails by itself. */
 export async function failingExpression(db: DuckDb, source: string, spec: TimesSpec): Promise<RefitError | undefined> {
-  const derived = Object.keys(spec.derive);
-  for (const [i, name] of derived.entries()) {
-    const failed = await fails(db, `SELECT count(${identifier(name)}) FROM layer_${i}`);
-    if (failed) return expressionFailed(source, `derive.${name}`, failed);
-  }
+  const columns = (await describe(db, 'timed')).map(([name]) => name);
+  // In the order they build on one another, so that the first to fail is the cause.
+  const derived = columns.filter((name) => spec.derive[name] !== undefined);
+  const times: [where: string, sql: string][] = Object.entries(spec.knownAt ?? {}).map(([key, sql]) => [`knownAt.${key}`, sql]);
+  if (spec.eventTime !== undefined) times.push(['eventTime', spec.eventTime]);
   const from = derived.length === 0 ? 'checked' : `layer_${derived.length - 1}`;
-  const times = { ...(spec.eventTime === undefined ? {} : { eventTime: spec.eventTime }) };
-  const known = Object.entries(spec.knownAt ?? {}).map(([key, sql]) => [`knownAt.${key}`, sql] as const);
-  for (const [where, sql] of [...Object.entries(times), ...known]) {
-    const failed = await fails(db, `SELECT count(${lenient(sql)}) FROM ${from}`);
-    if (failed) return expressionFailed(source, where, failed);
+  const probes = [
+    ...derived.map((name, i) => [`derive.${name}`, `SELECT count(${identifier(name)}) FROM layer_${i}`] as const),
+    ...times.map(([where, sql]) => [where, `SELECT count(${lenient(sql)}) FROM ${from}`] as const),
+  ];
+  for (const [where, sql] of probes) {
+    const place = `sources.${source}.${where}`;
+    try {
+      await db.run(sql);
+    } catch (error) {
+      const message = `The expression ${place} fails on a row that keeps its contract: ${reason(error)}.`;
+      return new RefitError('REFIT_EXPRESSION_INVALID', message, { where: place, source }, { cause: error });
+    }
   }
   return undefined;
-}
-
-async function fails(db: DuckDb, sql: string): Promise<unknown> {
-  return db.run(sql).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-}
-
-function expressionFailed(source: string, where: string, error: unknown): RefitError {
-  const place = `sources.${source}.${where}`;
-  const message = `The expression ${place} fails on a row that keeps its contract: ${reason(error)}.`;
-  return new RefitError('REFIT_EXPRESSION_INVALID', message, { where: place, source }, { cause: error });
 }

@@ -16,21 +16,23 @@ const SIGN = { auc: 1, logLoss: -1, brier: -1 } as const satisfies Record<Metric
 
 /** Judges every gate, in the order declared: one result each, whether or not an earlier one failed. */
 export function judge(gates: readonly GateSpec[], evidence: Evidence): GateResult[] {
-  return gates.map((gate) => {
-    switch (gate.gate) {
-      case 'atLeast':
-      case 'atMost':
-        return bound(gate, evidence);
-      case 'betterThanBaseline':
-        return baseline(gate, evidence);
-      case 'notWorseThanChampion':
-        return champion(gate, evidence);
-      case 'slices':
-        return slices(gate, evidence);
-      case 'parity':
-        return parity(gate, evidence);
-    }
-  });
+  return gates.map((gate) => judgeOne(gate, evidence));
+}
+
+function judgeOne(gate: GateSpec, evidence: Evidence): GateResult {
+  switch (gate.gate) {
+    case 'atLeast':
+    case 'atMost':
+      return bound(gate, evidence);
+    case 'betterThanBaseline':
+      return baseline(gate, evidence);
+    case 'notWorseThanChampion':
+      return champion(gate, evidence);
+    case 'slices':
+      return slices(gate, evidence);
+    case 'parity':
+      return parity(gate, evidence);
+  }
 }
 
 function bound({ gate, metric, limit }: Of<'atLeast'> | Of<'atMost'>, { evaluation }: Evidence): GateResult {
@@ -91,11 +93,12 @@ function slices(gate: Of<'slices'>, { evaluation }: Evidence): GateResult {
   const blind = judged.find(({ metrics }) => metrics[metric] === null);
   if (blind) return cannot(name, oneClass(metric, `the ${count(blind.metrics.rows)} rows of ${nameOf(blind)}`));
   const limit = overall - SIGN[metric] * tolerance;
-  const valueOf = ({ metrics }: SliceMetrics) => metrics[metric] as number;
-  const worst = judged.reduce((a, b) => (reaches(metric, valueOf(b), valueOf(a)) ? a : b));
-  const value = valueOf(worst);
-  const broken = judged.filter((slice) => !reaches(metric, valueOf(slice), limit));
-  const tally = broken.length === 0 ? `all ${judged.length} slices hold` : `${broken.length} of ${judged.length} slices fail`;
+  const qualityOf = ({ metrics }: SliceMetrics) => metrics[metric] as number;
+  const worst = judged.reduce((a, b) => (reaches(metric, qualityOf(b), qualityOf(a)) ? a : b));
+  const value = qualityOf(worst);
+  const broken = judged.filter((slice) => !reaches(metric, qualityOf(slice), limit));
+  const tally =
+    broken.length === 0 ? `all ${judged.length} slices hold` : `${broken.length} of ${judged.length} slices fail`;
   const where = `worst is ${nameOf(worst)} with ${figure(value)} on ${count(worst.metrics.rows)} rows`;
   return { name, passed: broken.length === 0, value, limit, reason: `${tally}; ${where}, limit ${figure(limit)}` };
 }
@@ -105,7 +108,7 @@ function parity({ limit }: Of<'parity'>, { evaluation }: Evidence): GateResult {
   const name = `parity ≤ ${short(limit)}`;
   const { native, online, rowsNative, rowsOnline } = evaluation.parity;
   const ownPart = `ONNX differs from the trainer by ${small(native)} on ${count(rowsNative)} rows`;
-  if (rowsNative === 0) return cannot(name, 'no test rows to compare ONNX with the trainer on');
+  if (rowsNative === 0) return cannot(name, 'no rows to compare ONNX with the trainer on');
   if (rowsOnline === 0) return cannot(name, `no upcoming entities to compare the online path on; ${ownPart}`);
   const value = Math.max(native, online);
   const reason = `${ownPart}, online from offline by ${small(online)} on ${count(rowsOnline)} entities`;

@@ -42,6 +42,20 @@ export function auc(scores: Scores, labels: Uint8Array): number | null {
   return pairs / (positives.length * negatives.length);
 }
 
+/**
+ * 95 % interval of an AUC from its value and the rows of each class alone (Hanley & McNeil 1982), kept within 0..1. Null for a
+ * class without rows. Their example: 0.893 with 51 positives and 58 negatives has a standard error of 0.0325 → [0.829, 0.957].
+ */
+export function aucInterval(area: number, positives: number, negatives: number): { low: number; high: number } | null {
+  if (positives === 0 || negatives === 0) return null;
+  const q1 = area / (2 - area);
+  const q2 = (2 * area * area) / (1 + area);
+  const squared = area * area;
+  const spread = area * (1 - area) + (positives - 1) * (q1 - squared) + (negatives - 1) * (q2 - squared);
+  const half = 1.959963984540054 * Math.sqrt(Math.max(0, spread) / (positives * negatives));
+  return { low: Math.max(0, area - half), high: Math.min(1, area + half) };
+}
+
 /** Probabilities are kept this far from 0 and 1, so that one certain and wrong row costs 34.5 and not infinity. */
 export const LOG_LOSS_CLIP = 1e-15;
 
@@ -100,7 +114,10 @@ export function rocCurve(scores: Scores, labels: Uint8Array, most = 200): RocPoi
   let j = n;
   let due = step;
   while (i > 0 || j > 0) {
-    const score = Math.max(i > 0 ? (positives[i - 1] as number) : -Infinity, j > 0 ? (negatives[j - 1] as number) : -Infinity);
+    const score = Math.max(
+      i > 0 ? (positives[i - 1] as number) : -Infinity,
+      j > 0 ? (negatives[j - 1] as number) : -Infinity,
+    );
     while (i > 0 && positives[i - 1] === score) i--;
     while (j > 0 && negatives[j - 1] === score) j--;
     const point = { x: (n - j) / n, y: (p - i) / p };

@@ -92,7 +92,8 @@ export function numberReference(name: string, values: ArrayLike<number>): Number
   const sorted = finiteSorted(values);
   let edges = quantileEdges(sorted, BINS);
   const first = sorted[0];
-  if (edges.length === 0 && first !== undefined) edges = [first - Math.max(Math.abs(first) * 2 ** -40, 2 ** -1022), first];
+  if (edges.length === 0 && first !== undefined)
+    edges = [first - Math.max(Math.abs(first) * 2 ** -40, 2 ** -1022), first];
   let sum = 0;
   for (const value of sorted) sum += value;
   return {

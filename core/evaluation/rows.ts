@@ -9,6 +9,7 @@ export function rowRange(table: FeatureTable, from: number, to: number): Feature
     Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, slice(column)]));
   return {
     rows: end - from,
+    features: table.features,
     numbers: cut(table.numbers, (column) => column.subarray(from, end)),
     categories: cut(table.categories, (column) => column.slice(from, end)),
     slices: cut(table.slices, (column) => column.slice(from, end)),
@@ -31,12 +32,4 @@ export function pick(values: Float32Array | Float64Array, rows: Uint32Array): Fl
 /** Entries of `labels` at `rows`. */
 export function pickLabels(labels: Uint8Array, rows: Uint32Array): Uint8Array {
   return Uint8Array.from(rows, (row) => labels[row] as number);
-}
-
-/** Rows of one split (0 train, 1 validate, 2 test), ascending. */
-export function rowsOfSplit(table: FeatureTable, split: number): Uint32Array {
-  const rows = new Uint32Array(table.rows);
-  let n = 0;
-  for (let row = 0; row < table.rows; row++) if (table.split[row] === split) rows[n++] = row;
-  return rows.subarray(0, n);
 }

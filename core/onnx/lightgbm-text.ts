@@ -164,7 +164,14 @@ function checkShape(splits: TreeSplit[], leafCount: number, where: string): void
 
 function numbers(fields: Map<string, string>, key: string): number[] {
   const text = fields.get(key);
-  return text ? text.split(/\s+/).map(Number) : [];
+  return text ? text.split(/\s+/).map(toNumber) : [];
+}
+
+/** LightGBM writes infinite thresholds (a split of NaN against the rest) as C does. */
+function toNumber(text: string): number {
+  if (text === 'inf') return Number.POSITIVE_INFINITY;
+  if (text === '-inf') return Number.NEGATIVE_INFINITY;
+  return Number(text);
 }
 
 function finite(text: string | undefined, what: string): number {

@@ -31,7 +31,7 @@ export type GateResult = Static<typeof GateResult>;
 
 /** Largest absolute difference in probability between two ways of computing the same prediction. */
 export const ParityResult = Type.Object({
-  /** ONNX against the trainer's own prediction, over all test rows. */
+  /** ONNX against the trainer's own prediction, over all rows of validate and test. */
   native: Type.Number(),
   /** ONNX fed from the online path against ONNX fed from the offline join, over sampled entities at asOf. */
   online: Type.Number(),

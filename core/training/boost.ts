@@ -101,7 +101,10 @@ function prepare(lightGbm: LightGbm, data: BoostData, plan: BoostPlan): Ground {
   train.setLabel(data.trainLabels);
   const validate = lightGbm.createDataset(data.validate, data.names, parameters, train);
   validate.setLabel(data.validateLabels);
-  const scores = { trainScores: new Float64Array(data.train.rows), validateScores: new Float64Array(data.validate.rows) };
+  const scores = {
+    trainScores: new Float64Array(data.train.rows),
+    validateScores: new Float64Array(data.validate.rows),
+  };
   return { lightGbm, data, plan, train, validate, parameters, ...scores };
 }
 
@@ -168,7 +171,12 @@ function startChunk(ground: Ground, { chunks, model }: BoostState): Booster {
 
 /** First 31 bits of a digest: LightGBM's seeds are non-negative int32. */
 function seedOf(seed: number, ...names: string[]): number {
-  return createHash('sha256').update([seed, ...names].join('/')).digest().readUInt32BE(0) >>> 1;
+  return (
+    createHash('sha256')
+      .update([seed, ...names].join('/'))
+      .digest()
+      .readUInt32BE(0) >>> 1
+  );
 }
 
 function last(values: readonly number[]): number {

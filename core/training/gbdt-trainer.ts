@@ -1,9 +1,9 @@
 /** Gradient-boosted trees by LightGBM. */
 import { boost } from './boost.ts';
-import { formatParameters } from './lightgbm-parameters.ts';
 import { type LightGbm, loadLightGbm, type Matrix } from './lightgbm.ts';
+import { formatParameters } from './lightgbm-parameters.ts';
 import { logLoss } from './log-loss.ts';
-import { labelsOf, rowsOf, toMatrix, type TrainingTable, vocabularies } from './matrix.ts';
+import { labelsOf, rowsOf, type TrainingTable, toMatrix, vocabularies } from './matrix.ts';
 import { withFloat32Thresholds, withoutParameters } from './model-text.ts';
 import { type ModelSlice, shares, type Trainer, type TrainerInput, type TrainerResult } from './trainer.ts';
 

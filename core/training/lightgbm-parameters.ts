@@ -21,10 +21,25 @@ const OWNED: Record<string, string> = {
   num_threads: 'the worker',
   device_type: 'model.resources',
 };
-for (const name of ['bagging_seed', 'feature_fraction_seed', 'extra_seed', 'objective_seed', 'drop_seed', 'data_random_seed']) {
+for (const name of [
+  'bagging_seed',
+  'feature_fraction_seed',
+  'extra_seed',
+  'objective_seed',
+  'drop_seed',
+  'data_random_seed',
+]) {
   OWNED[name] = 'model.seed';
 }
-for (const name of ['deterministic', 'force_row_wise', 'force_col_wise', 'verbosity', 'output_model', 'input_model', 'task']) {
+for (const name of [
+  'deterministic',
+  'force_row_wise',
+  'force_col_wise',
+  'verbosity',
+  'output_model',
+  'input_model',
+  'task',
+]) {
   OWNED[name] = 'Refit itself';
 }
 
@@ -46,13 +61,17 @@ const ONLY: Record<string, string[]> = { boosting: ['gbdt', 'gbrt'], data_sample
  * @throws RefitError REFIT_MODEL_UNSUPPORTED naming the parameter
  */
 export function formatParameters(parameters: Parameters, known: ReadonlyMap<string, readonly string[]>): string {
-  const canonical = new Map([...known].flatMap(([name, aliases]) => [name, ...aliases].map((alias) => [alias, name] as const)));
+  const canonical = new Map(
+    [...known].flatMap(([name, aliases]) => [name, ...aliases].map((alias) => [alias, name] as const)),
+  );
   const given = new Map<string, string>();
   for (const [name, value] of Object.entries(parameters)) {
     const real = canonical.get(name);
-    if (real === undefined) throw refused(name, `LightGBM has no parameter "${name}"${nearest(name, [...canonical.keys()])}.`);
+    if (real === undefined)
+      throw refused(name, `LightGBM has no parameter "${name}"${nearest(name, [...canonical.keys()])}.`);
     const alike = given.get(real);
-    if (alike !== undefined) throw refused(name, `The parameter "${name}" is the same as "${alike}": give one of them.`);
+    if (alike !== undefined)
+      throw refused(name, `The parameter "${name}" is the same as "${alike}": give one of them.`);
     checkOne(name, real, value);
     given.set(real, name);
   }
@@ -69,7 +88,8 @@ function checkOne(name: string, real: string, value: number | boolean | string):
     throw refused(name, `The parameter "${name}" must not be "${String(value)}": ${why}; use "${only[0]}".`);
   }
   if (!only && !ALLOWED.has(real)) throw refused(name, `The parameter "${name}" of LightGBM is not supported here.`);
-  if (typeof value === 'number' && !Number.isFinite(value)) throw refused(name, `The parameter "${name}" must be a finite number.`);
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw refused(name, `The parameter "${name}" must be a finite number.`);
   if (typeof value === 'string' && !/^[^\s=#]+$/.test(value)) {
     throw refused(name, `The parameter "${name}" must be one word without spaces, "=" and "#".`);
   }

@@ -34,7 +34,11 @@ export interface Booster {
   /** Current probabilities of the first validation set, by its rows. */
   validationProbabilities(out: Float64Array): void;
   /** Predictions of trees `[from, from + count)` into `out` (length: rows); `raw` leaves the sigmoid out. */
-  predict(matrix: Matrix, options: { raw: boolean; from?: number; count?: number; threads: number }, out: Float64Array): void;
+  predict(
+    matrix: Matrix,
+    options: { raw: boolean; from?: number; count?: number; threads: number },
+    out: Float64Array,
+  ): void;
   /** Model text of the first `count` trees (all when absent). */
   text(count?: number): string;
   /** Total gain by column. */
@@ -61,10 +65,12 @@ const PROTOTYPES = {
   LGBM_DatasetCreateFromMat:
     'int LGBM_DatasetCreateFromMat(const void *data, int type, int32_t rows, int32_t columns, int rowMajor, const char *parameters, void *reference, _Out_ void **out)',
   LGBM_DatasetSetFeatureNames: 'int LGBM_DatasetSetFeatureNames(void *dataset, const char **names, int count)',
-  LGBM_DatasetSetField: 'int LGBM_DatasetSetField(void *dataset, const char *field, const void *data, int count, int type)',
+  LGBM_DatasetSetField:
+    'int LGBM_DatasetSetField(void *dataset, const char *field, const void *data, int count, int type)',
   LGBM_DatasetFree: 'int LGBM_DatasetFree(void *dataset)',
   LGBM_BoosterCreate: 'int LGBM_BoosterCreate(void *train, const char *parameters, _Out_ void **out)',
-  LGBM_BoosterLoadModelFromString: 'int LGBM_BoosterLoadModelFromString(const char *text, _Out_ int *rounds, _Out_ void **out)',
+  LGBM_BoosterLoadModelFromString:
+    'int LGBM_BoosterLoadModelFromString(const char *text, _Out_ int *rounds, _Out_ void **out)',
   LGBM_BoosterAddValidData: 'int LGBM_BoosterAddValidData(void *booster, void *dataset)',
   LGBM_BoosterMerge: 'int LGBM_BoosterMerge(void *booster, void *other)',
   LGBM_BoosterUpdateOneIter: 'int LGBM_BoosterUpdateOneIter(void *booster, _Out_ int *finished)',
@@ -111,11 +117,22 @@ function open(path: string): Api {
     };
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
-    throw new RefitError('REFIT_SETUP_MISSING', `The LightGBM library cannot be loaded: ${words}`, { path }, { cause: error });
+    throw new RefitError(
+      'REFIT_SETUP_MISSING',
+      `The LightGBM library cannot be loaded: ${words}`,
+      { path },
+      { cause: error },
+    );
   }
 }
 
-function createDataset(api: Api, matrix: Matrix, names: readonly string[], parameters: string, reference?: Dataset): Dataset {
+function createDataset(
+  api: Api,
+  matrix: Matrix,
+  names: readonly string[],
+  parameters: string,
+  reference?: Dataset,
+): Dataset {
   const { values, rows, columns } = matrix;
   const out: unknown[] = [null];
   api('LGBM_DatasetCreateFromMat', values, FLOAT32, rows, columns, 1, parameters, reference?.handle ?? null, out);
@@ -151,7 +168,21 @@ function booster(api: Api, handle: unknown): Booster {
       const kind = raw ? RAW_SCORE : NORMAL;
       const { values, rows, columns } = matrix;
       const parameters = `num_threads=${threads} verbosity=-1`;
-      api('LGBM_BoosterPredictForMat', handle, values, FLOAT32, rows, columns, 1, kind, from, count, parameters, [0], out);
+      api(
+        'LGBM_BoosterPredictForMat',
+        handle,
+        values,
+        FLOAT32,
+        rows,
+        columns,
+        1,
+        kind,
+        from,
+        count,
+        parameters,
+        [0],
+        out,
+      );
     },
     text: (count = -1) => grown(api, 'LGBM_BoosterSaveModelToString', [handle, 0, count, GAIN], 1 << 20),
     gain(columns) {

@@ -16,7 +16,9 @@ export function withoutParameters(text: string): string {
 export function withFloat32Thresholds(text: string): string {
   const end = text.search(/^end of trees$/m);
   const [head = '', ...trees] = text.slice(0, end).split(/^(?=Tree=\d+$)/m);
-  const floored = trees.map((tree) => tree.replace(/^threshold=(.*)$/m, (_, line: string) => `threshold=${floorAll(line)}`));
+  const floored = trees.map((tree) =>
+    tree.replace(/^threshold=(.*)$/m, (_, line: string) => `threshold=${floorAll(line)}`),
+  );
   // LightGBM finds the trees by their length in bytes.
   const sizes = floored.map((tree) => Buffer.byteLength(tree)).join(' ');
   return head.replace(/^tree_sizes=.*$/m, `tree_sizes=${sizes}`) + floored.join('') + text.slice(end);

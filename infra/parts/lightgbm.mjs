@@ -1,7 +1,7 @@
 // LightGBM's native library, taken out of its PyPI wheel: the same build that Python users have. Python only fetches and
 // unpacks it; nothing of Python runs later.
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from './files.mjs';
 import { place as realPlace } from './place.mjs';
@@ -20,15 +20,20 @@ const OPENMP = 'libgomp.so.1';
 /** Where LightGBM's library lies once it is set up. */
 export const libraryIn = (cache) => join(cache, 'lib', 'lib_lightgbm.so');
 
-export function lightgbmPart(place = realPlace, machine = `${process.platform}-${process.arch}`, digest = DIGESTS[machine]) {
+export function lightgbmPart(
+  place = realPlace,
+  machine = `${process.platform}-${process.arch}`,
+  digest = DIGESTS[machine],
+) {
   const library = libraryIn(place.cache);
   const cure = 'Run `node infra/setup.mjs`.';
+  const isWhole = async () => existsSync(library) && (await sha256(library)) === digest;
   return {
     name: 'lightgbm',
     title: `LightGBM ${VERSION}`,
     async check() {
       if (!existsSync(library)) return { ok: false, detail: `LightGBM ${VERSION} is not there`, cure };
-      if ((await sha256(library)) !== digest) {
+      if (!(await isWhole())) {
         return { ok: false, detail: `${library} is not LightGBM ${VERSION}: its checksum differs`, cure };
       }
       const reason = loadError(library);
@@ -37,16 +42,20 @@ export function lightgbmPart(place = realPlace, machine = `${process.platform}-$
     },
     async needs() {
       if (!digest) return [unsupported(machine)];
-      const python = existsSync(library) ? [] : await pythonProblems(place.env);
+      const python = (await isWhole()) ? [] : await pythonProblems(place.env);
       return loadError(OPENMP) && !canInstall(place.env) ? [...python, openmpProblem()] : python;
     },
     async make(log) {
       if (loadError(OPENMP)) await installOpenmp(place.env, log);
-      await mkdir(join(place.cache, 'lib'), { recursive: true });
-      const folder = await mkdtemp(join(place.cache, 'lib', 'wheel-'));
+      if (await isWhole()) return;
+      const python = await pythonWithPip(place.env);
+      if (!python) throw (await pythonProblems(place.env))[0];
+      const folder = join(place.cache, 'lib', 'wheel');
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder, { recursive: true });
       try {
-        await fetchWheel(folder, place.env, log);
-        const unpacked = await unpack(folder, place.env);
+        await fetchWheel(python, folder, place.env, log);
+        const unpacked = await unpack(python, folder, place.env);
         if ((await sha256(unpacked)) !== digest) {
           throw new SetupProblem(
             `LightGBM ${VERSION}: the library in the wheel that pip fetched has another checksum than the one known here.`,
@@ -73,19 +82,30 @@ export function loadError(library) {
   return undefined;
 }
 
-async function pythonProblems(env) {
-  const cure = 'Install Python 3 with pip (Debian, Ubuntu: apt-get install python3-pip); any version from 3.8 will do.';
-  if (findAll('python3', env).length === 0) {
-    return [new SetupProblem(`LightGBM ${VERSION}: python3, which fetches its wheel from PyPI, is not on PATH.`, cure)];
+/** The first python3 on PATH that has pip: with several of them, the first is not always the whole one. */
+async function pythonWithPip(env) {
+  for (const python of findAll('python3', env)) {
+    const { ok } = await run(python, ['-m', 'pip', '--version'], { env, timeoutMs: 60_000 });
+    if (ok) return python;
   }
-  const pip = await run('python3', ['-m', 'pip', '--version'], { env, timeoutMs: 60_000 });
-  return pip.ok ? [] : [new SetupProblem(`LightGBM ${VERSION}: python3 is there but has no pip, which fetches it.`, cure)];
+  return undefined;
 }
 
-async function fetchWheel(folder, env, log) {
+async function pythonProblems(env) {
+  if (await pythonWithPip(env)) return [];
+  const found = findAll('python3', env).length > 0 ? 'python3 has no pip' : 'python3 is not on PATH';
+  return [
+    new SetupProblem(
+      `LightGBM ${VERSION}: ${found}, which fetches its wheel from PyPI.`,
+      'Install Python 3 with pip (Debian, Ubuntu: apt-get install python3-pip); any version from 3.8 will do.',
+    ),
+  ];
+}
+
+async function fetchWheel(python, folder, env, log) {
   log(`LightGBM ${VERSION}: fetching its wheel from PyPI with pip, 3.5 MB`);
   const options = ['--quiet', '--no-deps', '--only-binary=:all:', '--no-input', '--retries', '2', '--dest', folder];
-  const result = await run('python3', ['-m', 'pip', 'download', ...options, `lightgbm==${VERSION}`], { env });
+  const result = await run(python, ['-m', 'pip', 'download', ...options, `lightgbm==${VERSION}`], { env });
   if (result.ok) return;
   const said = result.output.split('\n').findLast((line) => line.startsWith('ERROR: '));
   throw new SetupProblem(
@@ -94,13 +114,16 @@ async function fetchWheel(folder, env, log) {
   );
 }
 
-async function unpack(folder, env) {
+async function unpack(python, folder, env) {
   const wheel = (await readdir(folder)).find((file) => file.endsWith('.whl')) ?? '';
   const script = 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(sys.argv[2], sys.argv[3])';
-  const result = await run('python3', ['-c', script, join(folder, wheel), MEMBER, folder], { env });
+  const result = await run(python, ['-c', script, join(folder, wheel), MEMBER, folder], { env });
   if (result.ok) return join(folder, MEMBER);
   const reason = result.output.split('\n').at(-1);
-  throw new SetupProblem(`LightGBM ${VERSION}: ${wheel || 'the wheel'} could not be unpacked: ${reason}`, 'Run it again.');
+  throw new SetupProblem(
+    `LightGBM ${VERSION}: ${wheel || 'the wheel'} could not be unpacked: ${reason}`,
+    'Run it again.',
+  );
 }
 
 const canInstall = (env) => process.getuid?.() === 0 && findAll('apt-get', env).length > 0;

@@ -16,7 +16,11 @@ export function npmPart(place = realPlace) {
       if (place.installed) return { ok: true, detail: 'npm packages (installed together with Refit)' };
       const wanted = (await readJson(join(root, 'package-lock.json')))?.packages;
       if (!wanted) {
-        return { ok: false, detail: 'package-lock.json is missing or damaged', cure: 'Check the repository out again.' };
+        return {
+          ok: false,
+          detail: 'package-lock.json is missing or damaged',
+          cure: 'Check the repository out again.',
+        };
       }
       const installed = (await readJson(join(root, 'node_modules/.package-lock.json')))?.packages;
       const cure = 'Run `node infra/setup.mjs`.';
@@ -55,7 +59,9 @@ async function install(root, env, log) {
     );
   }
   const said = result.output.split('\n').find((line) => /^npm error (?!code|errno|syscall|network$)/.test(line));
-  const reason = result.timedOut ? 'no end after 10 minutes' : (said?.replace('npm error ', '') ?? `status ${result.code}`);
+  const reason = result.timedOut
+    ? 'no end after 10 minutes'
+    : (said?.replace('npm error ', '') ?? `status ${result.code}`);
   throw new SetupProblem(
     `npm packages could not be installed: ${reason}`,
     'Check the network and the registry that `npm config get registry` names, then run again.',

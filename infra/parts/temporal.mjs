@@ -11,9 +11,10 @@ import { elapsed, findAll, run, withElapsed } from './processes.mjs';
 const PACKAGE = 'github.com/temporalio/cli';
 const GO_OLDEST = [1, 25];
 const PROBE_MS = 10_000;
+/** REFIT_TEMPORAL_DOWNLOADS may name a mirror of it. */
 const DOWNLOADS = 'https://temporal.download';
 
-export function temporalPart(place = realPlace, downloads = DOWNLOADS) {
+export function temporalPart(place = realPlace) {
   const { env } = place;
   return {
     name: 'temporal',
@@ -26,14 +27,14 @@ export function temporalPart(place = realPlace, downloads = DOWNLOADS) {
     },
     async needs() {
       const problem = await goProblem(env);
-      return problem && !(await askDownload(place, downloads)) ? [problem] : [];
+      return problem && !(await askDownload(place)) ? [problem] : [];
     },
     async make(log) {
       const binary = binaryIn(place.cache);
       await mkdir(join(place.cache, 'bin'), { recursive: true });
-      const draft = `${binary}.${process.pid}`;
+      const draft = `${binary}.draft`;
       try {
-        const source = (await download(place, downloads, draft, log)) ? 'download' : await build(place, draft, log);
+        const source = (await download(place, draft, log)) ? 'download' : await build(place, draft, log);
         const version = await versionOf(draft, env);
         if (!version) {
           throw new SetupProblem('Temporal server: what was made does not run on this machine.', 'Run it again.');
@@ -106,7 +107,10 @@ function atLeast(version, [major, minor]) {
 async function goProblem(env) {
   const cure = `Install Go ${GO_OLDEST.join('.')} or newer (https://go.dev/dl), put \`temporal\` 1.3 or newer on PATH, or set TEMPORAL_ADDRESS.`;
   if (findAll('go', env).length === 0) {
-    return new SetupProblem('Temporal server: none was found here, and Go, which would build it, is not on PATH.', cure);
+    return new SetupProblem(
+      'Temporal server: none was found here, and Go, which would build it, is not on PATH.',
+      cure,
+    );
   }
   const { output } = await run('go', ['env', 'GOVERSION', 'GOTOOLCHAIN'], { env, timeoutMs: 60_000 });
   const [version = '', toolchain] = output.split('\n');
@@ -117,11 +121,11 @@ async function goProblem(env) {
 }
 
 /** Where the SDKs' download service has the pinned release; undefined where it cannot be reached, as in a closed network. */
-async function askDownload(place, downloads) {
+async function askDownload(place) {
   const os = { linux: 'linux', darwin: 'darwin' }[process.platform];
   const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
   try {
-    const url = `${downloads}/cli/${release(place)}?arch=${arch}&platform=${os}&format=tar.gz`;
+    const url = `${place.env.REFIT_TEMPORAL_DOWNLOADS ?? DOWNLOADS}/cli/${release(place)}?arch=${arch}&platform=${os}&format=tar.gz`;
     const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_MS) });
     const info = response.ok ? await response.json() : {};
     return info.archiveUrl && info.fileToExtract ? info : undefined;
@@ -131,8 +135,8 @@ async function askDownload(place, downloads) {
 }
 
 /** @returns whether the binary is there now; any failure means no, since Go can still build it. */
-async function download(place, downloads, draft, log) {
-  const info = await askDownload(place, downloads);
+async function download(place, draft, log) {
+  const info = await askDownload(place);
   if (!info) return false;
   log(`Temporal server: downloading Temporal CLI ${release(place)}`);
   const archive = `${draft}.tar.gz`;
@@ -164,20 +168,22 @@ async function build(place, draft, log) {
   const args = ['build', '-v', '-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', linker, '-o', draft];
   const options = {
     cwd: join(place.root, 'infra/temporal'),
-    env: { ...place.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '' },
+    env: { ...place.env, CGO_ENABLED: '0', GOWORK: 'off' },
     timeoutMs: 3_600_000,
     onLine: (line) => {
       if (/^[\w.-]+(\/\S+)*$/.test(line)) compiled += 1;
     },
   };
-  const result = await withElapsed(log, progress, 30_000, () => run('go', [...args, `${PACKAGE}/cmd/temporal`], options));
+  const result = await withElapsed(log, progress, 30_000, () =>
+    run('go', [...args, `${PACKAGE}/cmd/temporal`], options),
+  );
   if (!result.ok) throw buildProblem(result);
   log(`Temporal server: built in ${elapsed(Date.now() - started)}`);
   return 'go';
 }
 
 function buildProblem({ output, timedOut, code }) {
-  const lines = output.split('\n');
+  const lines = output.split('\n').filter((line) => !line.startsWith('go: downloading'));
   const said = lines.find((line) => /no space left|dial tcp|lookup |timeout|Forbidden|not found|error|: /i.test(line));
   const reason = timedOut ? 'no end after an hour' : (said ?? `status ${code}`).trim().slice(0, 300);
   const space = /no space left/.test(output);

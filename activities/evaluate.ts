@@ -1,0 +1,98 @@
+import path from 'node:path';
+import type { Refit } from '../core/compose/refit.ts';
+import { compareWithChampion } from '../core/evaluation/compare-champion.ts';
+import { evaluateCandidate } from '../core/evaluation/evaluate-candidate.ts';
+import { judge } from '../core/evaluation/gates.ts';
+import { publishReport } from '../core/evaluation/publish-report.ts';
+import { sampleOnlineParity } from '../core/features/online-parity.ts';
+import { decidedVersion, versionKey } from '../core/registry/decisions.ts';
+import { readManifest } from '../core/registry/versions.ts';
+import { readRouting } from '../core/registry/routing.ts';
+import type { Done } from '../core/spec/activities.ts';
+import type { FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
+import type { Comparison, Evaluation, GateResult, Metrics } from '../core/spec/evaluation.ts';
+import type { PipelineSpec } from '../core/spec/pipeline.ts';
+import type { RunResult } from '../core/spec/run.ts';
+import type { OfData } from './features.ts';
+import { runStep } from './run-step.ts';
+import { sliceColumns } from './spec-of.ts';
+
+export type EvaluateActivities = ReturnType<typeof createEvaluateActivities>;
+
+export interface OfCandidate extends OfData {
+  trainingSet: TrainingSet;
+  model: TrainedModel;
+  baseline: FittedModel;
+  trials: Trial[];
+}
+
+/** What evaluation leads to. */
+export interface Judgement {
+  metrics: RunResult['metrics'];
+  gates: GateResult[];
+  evaluation: Evaluation;
+  comparison: Comparison | null;
+  /** Store key of the evaluation page. */
+  page: string;
+  /** The same for people: a path where the store is a folder. */
+  reportAddress: string;
+}
+
+/** Entities whose online and offline features are held against each other. */
+const PARITY_SAMPLE = 200;
+
+export function createEvaluateActivities({ blobs, cache, objects, places }: Refit) {
+  return {
+    /** Metrics, slices and parity of the candidate; does not depend on any other model. */
+    async evaluateCandidate(input: OfCandidate): Promise<Done<Evaluation>> {
+      const { spine, features: views, gates } = await blobs.json<PipelineSpec>(input.spec);
+      const { asOf, snapshots, trainingSet, model, baseline, force } = input;
+      const sampling = { spine, views, snapshots, asOf, sample: PARITY_SAMPLE };
+      const online = await runStep(cache, sampleOnlineParity, sampling, { force });
+      const subject = { trainingSet, model, baseline, slices: sliceColumns(gates), online: online.output };
+      const evaluated = await runStep(cache, evaluateCandidate, subject, { force });
+      return { ...evaluated, cached: evaluated.cached && online.cached };
+    },
+
+    /** Champion against challenger, the gates, and the page. A version that was decided before keeps its gates. */
+    async judgeCandidate(input: OfCandidate & { evaluation: Evaluation }): Promise<Done<Judgement>> {
+      const spec = await blobs.json<PipelineSpec>(input.spec);
+      const { asOf, trainingSet, model, baseline, trials, evaluation, snapshots, force } = input;
+      const decided = await decidedVersion(objects, spec.name, versionKey({ model, trainingSet, gates: spec.gates }));
+      const compared = decided ? undefined : await compare(spec.name, input);
+      const comparison = decided ? decided.comparison : (compared?.output ?? null);
+      const gates = decided ? decided.gates : judge(spec.gates, { evaluation, comparison });
+      const report = { pipeline: spec.name, question: spec.question, asOf, trainingSet, model, baseline, trials };
+      const page = await runStep(
+        cache,
+        publishReport,
+        { ...report, evaluation, comparison, gates, snapshots: lineageOf(snapshots), spec: input.spec },
+        { force },
+      );
+      const { test, validate } = evaluation.metrics;
+      const metrics = { validate: quality(validate), test: quality(test), baseline: quality(evaluation.baseline.test) };
+      const key = page.output.page;
+      const output = { metrics, gates, evaluation, comparison, page: key, reportAddress: path.join(places.store, key) };
+      return { output, cached: page.cached && (compared?.cached ?? true), seconds: page.seconds };
+    },
+  };
+
+  async function compare(name: string, { trainingSet, model, force }: OfCandidate): Promise<Done<Comparison> | undefined> {
+    const champion = (await readRouting(objects, name))?.champion;
+    // Nothing to hold it against: there is no champion, or it is the champion.
+    if (!champion || champion.sha256 === model.onnx.sha256) return undefined;
+    const { trainedModel } = await readManifest(objects, name, champion.version);
+    const { version, sha256, asOf } = champion;
+    const theirs = { version, sha256, asOf, onnx: trainedModel.onnx, features: trainedModel.features, seenUntil: trainedModel.seenUntil };
+    const candidate = { onnx: model.onnx, features: model.features, seenUntil: model.seenUntil };
+    return runStep(cache, compareWithChampion, { trainingSet, candidate, champion: theirs }, { force });
+  }
+}
+
+function quality({ auc, logLoss, brier }: Metrics): RunResult['metrics']['test'] {
+  return { auc, logLoss, brier };
+}
+
+function lineageOf(snapshots: OfData['snapshots']): Record<string, string> {
+  return Object.fromEntries(Object.entries(snapshots).map(([source, { id }]) => [source, id]));
+}

@@ -1,0 +1,26 @@
+import type { SourceFile } from '../spec/activities.ts';
+import { defineStep, type Step } from '../store/step.ts';
+import { type ExtractInput, withSourceFile } from './source-file.ts';
+import { isoSql } from './time-sql.ts';
+
+export type Inspection = Omit<SourceFile, 'name' | 'sha256'>;
+
+/** Looks at the times a file covers, without writing anything; rows that break the contract do not count as data. */
+export function createInspectPartition({ root }: { root: string }): Step<ExtractInput, Inspection> {
+  return defineStep<ExtractInput, Inspection>({
+    name: 'inspect-partition',
+    version: 1,
+    natives: ['duckdb'],
+    source: import.meta.url,
+    run: (input, context) =>
+      withSourceFile(root, input, context, async ({ columns, read }) => {
+        const known = [...new Set(['__known_0', ...columns.flatMap((column) => column.known)])];
+        const [row] = await read((db) =>
+          db.rows<{ rows: number; known_from: string | null; newest: string | null }>(`SELECT count(*)::DOUBLE AS rows,
+            ${isoSql(`min(least(${known.join(', ')})) FILTER (WHERE NOT __broken)`)} AS known_from,
+            ${isoSql('max(__event_at) FILTER (WHERE NOT __broken)')} AS newest FROM timed`),
+        );
+        return { rows: row?.rows ?? 0, knownFrom: row?.known_from ?? null, newestEvent: row?.newest ?? null };
+      }),
+  });
+}

@@ -1,0 +1,30 @@
+import type { FittedModel, TrainingSet } from '../spec/artifacts.ts';
+import { defineStep, type Step } from '../store/step.ts';
+import { keep, type TrainingPlace, train } from './train-step.ts';
+import type { ModelSlice } from './trainer.ts';
+
+const BASELINE: ModelSlice = {
+  trainer: 'logistic',
+  objective: 'binary',
+  // These two mean nothing to it: it converges.
+  rounds: 1,
+  chunk: 1,
+  earlyStopping: 0,
+  seed: 0,
+  params: {},
+};
+
+/** Step: the logistic regression that a model must justify itself against. @throws RefitError as `createFitModel` */
+export function createFitLogistic(place: TrainingPlace): Step<{ trainingSet: TrainingSet }, FittedModel> {
+  const name = 'fit-logistic';
+  return defineStep({
+    name,
+    version: 1,
+    natives: [],
+    source: import.meta.url,
+    async run({ trainingSet }, context) {
+      const input = { trainingSet, model: BASELINE, rowShare: 1 };
+      return keep(await train(name, place, input, context), input, context);
+    },
+  });
+}

@@ -1,0 +1,56 @@
+/** What the steps of this folder share: a training with checkpoints in the store. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FittedModel, TrainingSet } from '../spec/artifacts.ts';
+import { createCheckpoints } from '../store/checkpoints.ts';
+import type { StepContext } from '../store/step.ts';
+import type { TrainingOutcome } from './protocol.ts';
+import type { ModelSlice } from './trainer.ts';
+import { runTrainerProcess } from './trainer-process.ts';
+
+/** Where and how trainings run; shapes no result. */
+export interface TrainingPlace {
+  /** Path of `lib_lightgbm.so`. */
+  library: string;
+  threads: number;
+}
+
+/** Trains, from the newest checkpoint of this step key if there is one; the step cache clears them when the result is kept. */
+export async function train(
+  step: string,
+  place: TrainingPlace,
+  { trainingSet, model, rowShare }: { trainingSet: TrainingSet; model: ModelSlice; rowShare: number },
+  context: StepContext,
+): Promise<TrainingOutcome> {
+  const { blobs, scratch, signal, key } = context;
+  const checkpoints = createCheckpoints(blobs.objects, step, key);
+  const newest = await checkpoints.latest();
+  const resume = join(scratch, 'resume');
+  if (newest) await writeFile(resume, newest.body);
+  const job = { data: await blobs.path(trainingSet.data), trainingSet, model, rowShare, ...place, scratch };
+  return runTrainerProcess(newest ? { ...job, resume } : job, {
+    signal,
+    onProgress: ({ round, rounds }) => context.progress({ round, rounds }),
+    publish: (index, body) => checkpoints.publish(index, body),
+  });
+}
+
+/** Puts the files of a training into the store. */
+export async function keep(
+  outcome: TrainingOutcome,
+  { trainingSet, model }: { trainingSet: TrainingSet; model: ModelSlice },
+  { blobs }: StepContext,
+): Promise<FittedModel> {
+  const { rounds, roundsTrained, importance } = outcome;
+  return {
+    trainer: model.trainer,
+    native: await blobs.putFile(outcome.native),
+    predictions: await blobs.putFile(outcome.predictions),
+    features: trainingSet.features,
+    rounds,
+    roundsTrained,
+    params: model.params,
+    importance,
+    seenUntil: trainingSet.periods.test.from,
+  };
+}

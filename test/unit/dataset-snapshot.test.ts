@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import { publishSnapshot, type SnapshotInput } from '../../core/dataset/publish-snapshot.ts';
+import { knownAtSql, newestEventOf, snapshotRelation } from '../../core/dataset/snapshot-sql.ts';
+import type { Partition } from '../../core/spec/artifacts.ts';
+import { database, type Workplace, workplace } from './dataset.fixture.ts';
+
+const CONTRACT = { properties: { id: { type: 'integer' }, delay: { type: ['integer', 'null'], maximum: 100 } } };
+const SPEC = {
+  contract: CONTRACT,
+  eventTime: 'planned',
+  knownAt: { '*': 'planned - INTERVAL 1 DAY', delay: 'planned + to_minutes(delay)' },
+};
+/** Ten flights a day from `first` on, in January 2013; every tenth has a delay that cannot be. */
+const flights = (first: number, days: number) => `SELECT ${first * 10} + i AS id,
+  TIMESTAMP '2013-01-01' + to_days((${first - 1} + i // 10)::INTEGER) + to_hours(i % 10) AS planned,
+  CASE WHEN i % 10 = 9 THEN 1440 ELSE 5 END AS delay FROM range(${days * 10}) r(i)`;
+
+async function partitions(place: Workplace): Promise<Partition[]> {
+  const first = await place.extract(await place.write('d/1.parquet', flights(1, 2)), SPEC);
+  return [first, await place.extract(await place.write('d/2.parquet', flights(3, 2)), SPEC)];
+}
+
+async function publish(place: Workplace, input: Partial<SnapshotInput> & Pick<SnapshotInput, 'partitions'>) {
+  const whole = { source: 'flights', asOf: '2013-02-01T00:00:00Z', contract: CONTRACT, maxBadShare: 0.2, ...input };
+  return publishSnapshot.run(whole, await place.context());
+}
+
+async function stored(place: Workplace): Promise<string[]> {
+  const keys: string[] = [];
+  for (const prefix of ['datasets', 'quarantine']) for await (const key of place.blobs.objects.list(`${prefix}/`)) keys.push(key);
+  return keys;
+}
+
+describe('a snapshot', () => {
+  it('counts what was known as of the date, and rejects nothing for a value still to come', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    // On 2 January at noon: three days of flights planned; the first impossible delay (of the 1st, 09:00) is known at 09:00.
+    const noon = await publish(place, { partitions: parts, asOf: '2013-01-02T12:00:00Z' });
+    expect(noon).toMatchObject({ rows: 29, quarantined: 1, newestEvent: '2013-01-02T09:00:00Z' });
+    expect(noon.rules).toEqual([{ rule: 'delay: maximum 100', column: 'delay', count: 1 }]);
+    const before = await publish(place, { partitions: parts, asOf: '2013-01-02T08:00:00Z' });
+    expect(before).toMatchObject({ rows: 29, quarantined: 0, rules: [], newestEvent: '2013-01-02T08:00:00Z' });
+    const end = await publish(place, { partitions: parts });
+    expect(end).toMatchObject({ rows: 36, quarantined: 4 });
+    expect(end.id).toBe(noon.id);
+  });
+
+  it('is the same whatever the order of its partitions, and another when one changes', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    const { id } = await publish(place, { partitions: parts });
+    expect((await publish(place, { partitions: [...parts].reverse() })).id).toBe(id);
+    const other = await place.extract(await place.write('d/2.parquet', flights(3, 1)), SPEC);
+    expect((await publish(place, { partitions: [parts[0] as Partition, other] })).id).not.toBe(id);
+  });
+
+  it('publishes one manifest for the data and one for what was rejected, once', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    const { id, manifest } = await publish(place, { partitions: parts, asOf: '2013-01-02T12:00:00Z' });
+    const etag = (await place.blobs.objects.stat(manifest))?.etag;
+    await publish(place, { partitions: parts });
+    expect((await place.blobs.objects.stat(manifest))?.etag).toBe(etag);
+    expect(await stored(place)).toEqual([manifest, `quarantine/flights/${id}/manifest.json`]);
+    expect(manifest).toBe(`datasets/flights/${id}/manifest.json`);
+    const body = await place.blobs.objects.get(`quarantine/flights/${id}/manifest.json`);
+    const rejected = JSON.parse(new TextDecoder().decode(body?.body)) as { partitions: object[] };
+    expect(rejected.partitions).toMatchObject([
+      { name: 'd/1.parquet', badRows: 2, rules: [{ rule: 'delay: maximum 100', count: 2 }] },
+      { name: 'd/2.parquet', badRows: 2 },
+    ]);
+  });
+
+  it('fails when too many rows are bad, with counts and rules, and publishes nothing', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    await expect(publish(place, { partitions: parts, maxBadShare: 0.05 })).rejects.toMatchObject({
+      code: 'REFIT_CONTRACT_BAD_ROWS',
+      message: 'Source "flights": 4 of 40 rows (10 %) break the contract, more than the 5 % allowed; most often delay: maximum 100 (4).',
+      details: { rules: [{ rule: 'delay: maximum 100', count: 4 }], quarantine: [{ name: 'd/1.parquet' }, { name: 'd/2.parquet' }] },
+    });
+    expect(await stored(place)).toEqual([]);
+    // The same data was fine as of a day when little of that was known.
+    await publish(place, { partitions: parts, maxBadShare: 0.05, asOf: '2013-01-02T12:00:00Z' });
+  });
+
+  it('fails when its newest event is older than freshness allows, judged as of the date', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    await expect(publish(place, { partitions: parts, freshness: '7d' })).rejects.toMatchObject({
+      code: 'REFIT_DATA_STALE',
+      message: expect.stringMatching(/as of 2013-02-01T00:00:00Z has its newest event known at 2013-01-04T08:00:00Z, .* 7d/),
+    });
+    await publish(place, { partitions: parts, freshness: '7d', asOf: '2013-01-10T00:00:00Z' });
+    const early = publish(place, { partitions: parts, freshness: '7d', asOf: '2012-01-01T00:00:00Z' });
+    await expect(early).rejects.toMatchObject({ code: 'REFIT_DATA_STALE', message: expect.stringContaining('no event known') });
+  });
+
+  it('counts keys that several files share', async () => {
+    const place = await workplace();
+    const contract = { ...CONTRACT, 'x-unique': ['id'] };
+    const one = await place.extract(await place.write('d/1.parquet', flights(1, 2)), { ...SPEC, contract });
+    const two = await place.extract(await place.write('d/2.parquet', flights(1, 1)), { ...SPEC, contract });
+    const found = await publish(place, { partitions: [one, two], contract, maxBadShare: 0.5 });
+    expect(found.rules[0]).toEqual({ rule: 'across files: unique (id)', column: null, count: 9 });
+    const strict = publish(place, { partitions: [one, two], contract, maxBadShare: 0.2 });
+    await expect(strict).rejects.toMatchObject({ code: 'REFIT_CONTRACT_BAD_ROWS', message: expect.stringContaining('12 of 30 rows') });
+  });
+
+  it('needs the same columns in every file', async () => {
+    const place = await workplace();
+    const [one] = await partitions(place);
+    const other = await place.extract(await place.write('d/3.parquet', `${flights(5, 1)}`), { ...SPEC, derive: { extra: '1' } });
+    await expect(publish(place, { partitions: [one as Partition, other] })).rejects.toMatchObject({
+      code: 'REFIT_CONTRACT_TYPE',
+      message: 'Source "flights": column "extra" is missing in d/1.parquet and INTEGER in d/3.parquet; name it in the contract.',
+    });
+  });
+
+  it('reads as one table of all rows, with the time from which columns are known', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    const snapshot = await publish(place, { partitions: parts });
+    const known = knownAtSql(snapshot.columns, ['id', 'delay']);
+    const [row] = await database(place.root, async (db) =>
+      db.rows(`SELECT count(*)::INTEGER AS n, count(*) FILTER (WHERE ${known} <= TIMESTAMP '2013-01-01 12:00')::INTEGER AS known,
+        count(*) FILTER (WHERE __bad_known_at = 'infinity')::INTEGER AS good FROM ${await snapshotRelation(db, snapshot, place.blobs)}`),
+    );
+    expect(row).toEqual({ n: 40, known: 9, good: 36 });
+    expect(newestEventOf(parts)).toBe('2013-01-04T08:00:00Z');
+    expect(newestEventOf([{}, { eventRange: { oldest: 'x', newest: '2013-01-04T08:00:00.25Z' } }])).toBe('2013-01-04T08:00:01Z');
+    expect(newestEventOf([{}])).toBeNull();
+  });
+});
