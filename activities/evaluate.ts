@@ -5,8 +5,8 @@ import { evaluateCandidate } from '../core/evaluation/evaluate-candidate.ts';
 import { judge } from '../core/evaluation/gates.ts';
 import { publishReport } from '../core/evaluation/publish-report.ts';
 import { sampleOnlineParity } from '../core/features/online-parity.ts';
-import { decidedVersion, versionKey } from '../core/registry/decisions.ts';
-import { readManifest } from '../core/registry/versions.ts';
+import { decidedVersion } from '../core/registry/decisions.ts';
+import { readManifest, versionKey } from '../core/registry/versions.ts';
 import { readRouting } from '../core/registry/routing.ts';
 import type { Done } from '../core/spec/activities.ts';
 import type { FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
@@ -66,7 +66,7 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
       const page = await runStep(
         cache,
         publishReport,
-        { ...report, evaluation, comparison, gates, snapshots: lineageOf(snapshots), spec: input.spec },
+        { ...report, evaluation, comparison, gates, snapshots: Object.values(snapshots), specDigest: input.spec.sha256 },
         { force },
       );
       const { test, validate } = evaluation.metrics;
@@ -91,8 +91,4 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
 
 function quality({ auc, logLoss, brier }: Metrics): RunResult['metrics']['test'] {
   return { auc, logLoss, brier };
-}
-
-function lineageOf(snapshots: OfData['snapshots']): Record<string, string> {
-  return Object.fromEntries(Object.entries(snapshots).map(([source, { id }]) => [source, id]));
 }

@@ -1,4 +1,7 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { Context } from '@temporalio/activity';
+import type { Places } from '../core/compose/refit.ts';
 import type { Done, ProgressReport } from '../core/spec/activities.ts';
 import { PROGRESS_SIGNAL } from '../core/spec/activities.ts';
 import type { StepCache } from '../core/store/step-cache.ts';
@@ -34,6 +37,34 @@ export async function runStep<Input, Output>(
     return { output, cached, seconds };
   } finally {
     clearInterval(beat);
+  }
+}
+
+/** Work that no step key can describe (it changes what others see): heartbeats and is timed, decides itself what is cached. */
+export async function heartbeating<Output>(
+  name: string,
+  work: (
+    context: Context,
+    progress: (details: Record<string, unknown>) => void,
+    scratch: (places: Places) => Promise<string>,
+  ) => Promise<{ output: Output; cached: boolean }>,
+): Promise<Done<Output>> {
+  const context = Context.current();
+  const started = performance.now();
+  const progress = (details: Record<string, unknown>) => context.heartbeat({ step: name, ...details });
+  const beat = setInterval(() => progress({}), HEARTBEAT_MS);
+  let folder: string | undefined;
+  const scratch = async ({ state }: Places) => {
+    await mkdir(state, { recursive: true });
+    folder = await mkdtemp(path.join(state, `${name}-`));
+    return folder;
+  };
+  try {
+    const { output, cached } = await work(context, progress, scratch);
+    return { output, cached, seconds: Math.round(performance.now() - started) / 1000 };
+  } finally {
+    clearInterval(beat);
+    if (folder) await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,13 +1,12 @@
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
 import {
   allHandlersFinished,
   condition,
   defineQuery,
-  defineSearchAttributeKey,
   defineSignal,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
-  SearchAttributeType,
 } from '@temporalio/workflow';
 import { type Done, PROGRESS_SIGNAL, type ProgressReport } from '../core/spec/activities.ts';
 import { SearchAttribute } from '../core/spec/queues.ts';

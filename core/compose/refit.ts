@@ -30,6 +30,7 @@ export interface Refit {
   blobs: BlobStore;
   cache: StepCache;
   online(): OnlineStore;
+  close(): Promise<void>;
 }
 
 /** Reads REFIT_* of the environment; relative paths are relative to `root`. @throws RefitError REFIT_USAGE */
@@ -63,7 +64,11 @@ export function compose(places: Places): Refit {
     blobs,
     cache: createStepCache({ blobs, versions: nativeVersions(places), scratchRoot: path.join(places.state, 'scratch') }),
     // Opened on first use: a process that never reads online features holds no environment open.
-    online: () => (online ??= createLmdbOnlineStore(places.online)),
+    online: () => {
+      online ??= createLmdbOnlineStore(places.online);
+      return online;
+    },
+    close: async () => online?.close(),
   };
 }
 

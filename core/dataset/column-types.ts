@@ -71,7 +71,7 @@ function toInteger(column: string, type: string): Conversion | undefined {
   const cast = `try_cast(${column} AS BIGINT)`;
   if (/^U?(TINYINT|SMALLINT|INTEGER)$|^BIGINT$/.test(type)) return { valueSql: `${column}::BIGINT` };
   // A cast rounds: only a value that comes back unchanged was whole and in range.
-  const whole = `coalesce(${cast}::${type} = ${column}, false)`;
+  const whole = `coalesce(try_cast(${cast} AS ${type}) = ${column}, false)`;
   return { valueSql: `CASE WHEN ${whole} THEN ${cast} END`, brokenSql: `${column} IS NOT NULL AND NOT ${whole}` };
 }
 
@@ -81,7 +81,10 @@ function toNumber(column: string, type: string): Conversion | undefined {
   if (!INTEGER.test(type)) return undefined;
   if (/^U?(TINYINT|SMALLINT|INTEGER)$/.test(type)) return { valueSql: `${column}::DOUBLE` };
   const exact = `coalesce(try_cast(${column}::DOUBLE AS ${type}) = ${column}, false)`;
-  return { valueSql: `CASE WHEN ${exact} THEN ${column}::DOUBLE END`, brokenSql: `${column} IS NOT NULL AND NOT ${exact}` };
+  return {
+    valueSql: `CASE WHEN ${exact} THEN ${column}::DOUBLE END`,
+    brokenSql: `${column} IS NOT NULL AND NOT ${exact}`,
+  };
 }
 
 /** NaN and infinities are no JSON numbers: they are reported, not carried on. */
@@ -114,7 +117,10 @@ function textValue(column: string, wanted: ContractType, zone: string): string {
       const text = `upper(${column})`;
       const zoned = `timezone('UTC', try_cast(${text} AS TIMESTAMPTZ))`;
       const naive = utc(`try_cast(${text} AS TIMESTAMP)`, 'TIMESTAMP', zone);
-      return matching(DATE_TIME, `CASE WHEN regexp_matches(${text}, ${literal(OFFSET)}) THEN ${zoned} ELSE ${naive} END`);
+      return matching(
+        DATE_TIME,
+        `CASE WHEN regexp_matches(${text}, ${literal(OFFSET)}) THEN ${zoned} ELSE ${naive} END`,
+      );
     }
   }
 }

@@ -4,7 +4,8 @@
  */
 
 /** ECMAScript's `\s`, as the inside of a character class; RE2's own is ASCII only. */
-const SPACE = '\\t\\n\\v\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
+const SPACE =
+  '\\t\\n\\v\\f\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 /** RE2 refuses more repetitions. */
 const MOST_REPETITIONS = 1000;
 
@@ -51,7 +52,8 @@ function surrogates(high: number, low: number): number {
 }
 
 function repetitions(m: string[]): string {
-  if (Math.max(Number(m[1]), Number(m[2] || 0)) > MOST_REPETITIONS) refuse(`more than ${MOST_REPETITIONS} repetitions`)();
+  if (Math.max(Number(m[1]), Number(m[2] || 0)) > MOST_REPETITIONS)
+    refuse(`more than ${MOST_REPETITIONS} repetitions`)();
   return same(m);
 }
 

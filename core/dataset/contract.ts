@@ -67,7 +67,8 @@ type Schema = Record<string, unknown>;
 /** Columns and rules of a contract. @throws RefitError REFIT_CONTRACT_INVALID naming the keyword and its place */
 export function compileContract(schema: Schema): Contract {
   allowOnly(schema, ROOT, '');
-  if (schema.type !== undefined && schema.type !== 'object') invalid('type', 'a contract describes a row: it must be "object"');
+  if (schema.type !== undefined && schema.type !== 'object')
+    invalid('type', 'a contract describes a row: it must be "object"');
   const properties = isSchema(schema.properties) ? schema.properties : invalid('properties', 'must list the columns');
   const names = Object.keys(properties);
   const required = columnList(schema.required ?? [], 'required', names);
@@ -81,7 +82,13 @@ export function compileContract(schema: Schema): Contract {
     allowOnly(property, PROPERTY, place);
     const { type, allowsNull } = columnType(property, place);
     const isRequired = required.includes(name);
-    contract.columns.push({ name, type, sqlType: SQL_TYPE[type], nullable: !isRequired || allowsNull, required: isRequired });
+    contract.columns.push({
+      name,
+      type,
+      sqlType: SQL_TYPE[type],
+      nullable: !isRequired || allowsNull,
+      required: isRequired,
+    });
     if (isRequired && !allowsNull) contract.rules.push(rule(name, 'required', `${identifier(name)} IS NULL`));
     contract.rules.push(...valueRules(name, type, property, place));
   }
@@ -116,7 +123,8 @@ function columnList(value: unknown, place: string, names: string[]): string[] {
 /** The one type a column can have besides null; taken from enum or const where `type` is absent. */
 function columnType(property: Schema, place: string): { type: ContractType; allowsNull: boolean } {
   const values = 'const' in property ? [property.const] : property.enum;
-  if (values !== undefined && (!Array.isArray(values) || values.length === 0)) invalid(`${place}.enum`, 'must be a list of values');
+  if (values !== undefined && (!Array.isArray(values) || values.length === 0))
+    invalid(`${place}.enum`, 'must be a list of values');
   const listed = values as unknown[] | undefined;
   const declared = property.type === undefined ? [...new Set(listed?.map(typeName))] : [property.type].flat();
   const kinds = declared.filter((kind) => kind !== 'null');
@@ -147,7 +155,8 @@ function valueRules(name: string, type: ContractType, property: Schema, place: s
     if (!types) return [];
     const at = `${place}.${keyword}`;
     if (!types.includes(type)) invalid(at, `${keyword} does not apply to a column of type ${type}`);
-    const text = keyword === 'enum' ? 'enum' : `${keyword} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
+    const text =
+      keyword === 'enum' ? 'enum' : `${keyword} ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     return [rule(name, text, brokenSql(identifier(name), type, keyword, value, at))];
   });
 }

@@ -1,4 +1,4 @@
-import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { RefitError } from '../spec/errors.ts';
 
 /** How much of the machine a query may take. */
@@ -53,7 +53,12 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
 /** DuckDB reports a full disk as an IO error with the system's words. */
 function diskFull(error: unknown): unknown {
   if (error instanceof Error && /No space left on device|ENOSPC/.test(error.message)) {
-    return new RefitError('REFIT_STORE_FULL', 'The disk is full: a query could not write its result.', {}, { cause: error });
+    return new RefitError(
+      'REFIT_STORE_FULL',
+      'The disk is full: a query could not write its result.',
+      {},
+      { cause: error },
+    );
   }
   return error;
 }

@@ -27,7 +27,19 @@ interface Scope {
   found: Set<string>;
 }
 
-const CLASSES = ['COLUMN_REF', 'CONSTANT', 'FUNCTION', 'OPERATOR', 'CASE', 'CAST', 'COMPARISON', 'CONJUNCTION', 'BETWEEN', 'LAMBDA', 'COLLATE'];
+const CLASSES = [
+  'COLUMN_REF',
+  'CONSTANT',
+  'FUNCTION',
+  'OPERATOR',
+  'CASE',
+  'CAST',
+  'COMPARISON',
+  'CONJUNCTION',
+  'BETWEEN',
+  'LAMBDA',
+  'COLLATE',
+];
 const REFUSED: Record<string, string> = {
   SUBQUERY: 'it may not hold a query of its own',
   WINDOW: 'it may not look at other rows (OVER)',
@@ -35,10 +47,12 @@ const REFUSED: Record<string, string> = {
   PARAMETER: 'it may not have parameters',
 };
 /** Macros have no stability in the catalogue; these are pure. */
-const PURE_MACRO = /^(list_|array_|map_contains_|md5_number_)|^(nullif|split_part|fmod|fdiv|round_even|roundbankers|days_in_month|date_add)$/;
+const PURE_MACRO =
+  /^(list_|array_|map_contains_|md5_number_)|^(nullif|split_part|fmod|fdiv|round_even|roundbankers|days_in_month|date_add)$/;
 /** Said to be consistent, but they read the clock, a setting or the version. */
 const IMPURE = /^(current_|pg_|get_?variable|version$|txid_|local|in_search_path|is_histogram|json_execute)/;
-const CLOCK = /^(current_(date|time|timestamp)|localtime(stamp)?|now|today|get_current_time(stamp)?|transaction_timestamp|random|gen_random_uuid|uuid(v[47])?|current_localtime(stamp)?)$/;
+const CLOCK =
+  /^(current_(date|time|timestamp)|localtime(stamp)?|now|today|get_current_time(stamp)?|transaction_timestamp|random|gen_random_uuid|uuid(v[47])?|current_localtime(stamp)?)$/;
 
 /** The expression fit to stand inside a larger one: a comment at its end swallows nothing. */
 export function embed(sql: string): string {
@@ -51,9 +65,20 @@ export function embed(sql: string): string {
  * @throws RefitError REFIT_EXPRESSION_INVALID for what does not parse, is no single expression, names an unknown column, or
  * could give another value tomorrow
  */
-export async function expressionColumns(db: DuckDb, sql: string, where: string, columns: readonly string[]): Promise<string[]> {
-  const [row] = await db.rows<{ tree: string }>(`SELECT json_serialize_sql(${literal(`SELECT ${embed(sql)}`)})::VARCHAR AS tree`);
-  const tree = JSON.parse(row?.tree ?? '{}') as { error: boolean; error_message?: string; statements?: { node: Node }[] };
+export async function expressionColumns(
+  db: DuckDb,
+  sql: string,
+  where: string,
+  columns: readonly string[],
+): Promise<string[]> {
+  const [row] = await db.rows<{ tree: string }>(
+    `SELECT json_serialize_sql(${literal(`SELECT ${embed(sql)}`)})::VARCHAR AS tree`,
+  );
+  const tree = JSON.parse(row?.tree ?? '{}') as {
+    error: boolean;
+    error_message?: string;
+    statements?: { node: Node }[];
+  };
   if (tree.error) refuse(where, `it does not parse: ${tree.error_message?.split('\n')[0]}`);
   const select = tree.statements?.[0]?.node;
   const items = select?.select_list as Node[] | undefined;
@@ -76,7 +101,11 @@ export async function expressionColumns(db: DuckDb, sql: string, where: string, 
 
 function refuse(where: string, reason: string, details: Record<string, unknown> = {}): never {
   const source = /^sources\.([^.]+)\./.exec(where)?.[1];
-  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is not usable: ${reason}.`, { where, source, ...details });
+  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is not usable: ${reason}.`, {
+    where,
+    source,
+    ...details,
+  });
 }
 
 function hasModifiers(select: Node | undefined): boolean {
@@ -85,18 +114,15 @@ function hasModifiers(select: Node | undefined): boolean {
 
 function walk(node: Node, scope: Scope, params: ReadonlySet<string>): void {
   const kind = node.class ?? '';
-  if (kind !== '' && !CLASSES.includes(kind)) refuse(scope.where, REFUSED[kind] ?? `it may not use ${kind.toLowerCase()} expressions`);
+  if (kind !== '' && !CLASSES.includes(kind))
+    refuse(scope.where, REFUSED[kind] ?? `it may not use ${kind.toLowerCase()} expressions`);
   if (node.type === 'GROUPING_FUNCTION') refuse(scope.where, 'it may not group rows');
-  if (kind === 'COLUMN_REF') return reference(node, scope, params);
-  if (kind === 'FUNCTION') checkFunction(node, scope);
-  let inner = params;
-  if (kind === 'LAMBDA') {
-    const names = new Set(params);
-    // A name that is a column counts as one: `->` is also how JSON is read.
-    const declared = node.lhs?.class === 'FUNCTION' ? (node.lhs.children ?? []) : [node.lhs ?? {}];
-    for (const { column_names: [name] = [] } of declared) if (name && !scope.columns.has(name.toLowerCase())) names.add(name.toLowerCase());
-    inner = names;
+  if (kind === 'COLUMN_REF') {
+    reference(node, scope, params);
+    return;
   }
+  if (kind === 'FUNCTION') checkFunction(node, scope);
+  const inner = kind === 'LAMBDA' ? withParams(node, scope, params) : params;
   for (const value of Object.values(node)) {
     for (const child of Array.isArray(value) ? value : [value]) {
       if (typeof child === 'object' && child !== null) walk(child as Node, scope, inner);
@@ -104,11 +130,21 @@ function walk(node: Node, scope: Scope, params: ReadonlySet<string>): void {
   }
 }
 
+/** Names a lambda declares. One that is a column counts as the column: `->` is also how JSON is read. */
+function withParams({ lhs }: Node, { columns }: Scope, params: ReadonlySet<string>): Set<string> {
+  const declared = lhs?.class === 'FUNCTION' ? (lhs.children ?? []) : [lhs ?? {}];
+  const names = declared.map(({ column_names: [name] = [] }) => (name ?? '').toLowerCase());
+  return new Set([...params, ...names.filter((name) => name !== '' && !columns.has(name))]);
+}
+
 function reference(node: Node, scope: Scope, params: ReadonlySet<string>): void {
   const name = node.column_names?.[0] ?? '';
   if (params.has(name.toLowerCase())) return;
   const column = scope.columns.get(name.toLowerCase());
-  if (column !== undefined) return void scope.found.add(column);
+  if (column !== undefined) {
+    scope.found.add(column);
+    return;
+  }
   if (CLOCK.test(name.toLowerCase())) refuse(scope.where, changes(name));
   const hint = nearest(name, [...scope.columns.values()]);
   refuse(scope.where, `there is no column "${node.column_names?.join('.')}"${hint}`, { column: name });
@@ -128,7 +164,10 @@ function checkFunction(node: Node, scope: Scope): void {
 }
 
 function didYouMean(name: string, catalogue: Map<string, string>): string {
-  const hint = nearest(name, [...catalogue].filter(([, kind]) => kind === 'scalar').map(([known]) => known));
+  const hint = nearest(
+    name,
+    [...catalogue].filter(([, kind]) => kind === 'scalar').map(([known]) => known),
+  );
   return hint.startsWith(' (did') ? hint : '';
 }
 

@@ -24,13 +24,24 @@ export function createExtractPartition({ root }: { root: string }): Step<Extract
         const rules = await judge(table);
         return write(table.db, table.columns, rules, context, input.file.name);
       });
-      context.progress({ source: input.source, file: input.file.name, rows: partition.rows, badRows: partition.badRows });
+      context.progress({
+        source: input.source,
+        file: input.file.name,
+        rows: partition.rows,
+        badRows: partition.badRows,
+      });
       return partition;
     },
   });
 }
 
-async function write(db: DuckDb, columns: ColumnInfo[], rules: ContractRule[], context: StepContext, name: string): Promise<Partition> {
+async function write(
+  db: DuckDb,
+  columns: ColumnInfo[],
+  rules: ContractRule[],
+  context: StepContext,
+  name: string,
+): Promise<Partition> {
   const known = [...new Set(['__known_0', ...columns.flatMap((column) => column.known)])].sort();
   const all = [...columns.map((column) => identifier(column.name)), ...known, '__event_at', '__bad_known_at'];
   const data = path.join(context.scratch, 'data.parquet');
@@ -62,14 +73,16 @@ type Statistics = Pick<Partition, 'rows' | 'badRows' | 'rules' | 'eventRange' | 
 async function statistics(db: DuckDb, rules: ContractRule[], known: string[]): Promise<Statistics> {
   const counts = rules.map((_, i) => `count(*) FILTER (WHERE __rule_${i})::DOUBLE AS rule_${i}`);
   const good = `FILTER (WHERE __bad_known_at = 'infinity')`;
-  const [row = {}] = await db.rows(`SELECT ${[
-    'count(*)::DOUBLE AS rows',
-    `count(*) FILTER (WHERE __bad_known_at < 'infinity')::DOUBLE AS bad`,
-    `${isoSql(`min(__event_at) ${good}`)} AS oldest`,
-    `${isoSql(`max(__event_at) ${good}`)} AS newest`,
-    `${isoSql(`min(least(${known.join(', ')})) ${good}`)} AS known_from`,
-    ...counts,
-  ].join(', ')} FROM judged`);
+  const [row = {}] = await db.rows(
+    `SELECT ${[
+      'count(*)::DOUBLE AS rows',
+      `count(*) FILTER (WHERE __bad_known_at < 'infinity')::DOUBLE AS bad`,
+      `${isoSql(`min(__event_at) ${good}`)} AS oldest`,
+      `${isoSql(`max(__event_at) ${good}`)} AS newest`,
+      `${isoSql(`min(least(${known.join(', ')})) ${good}`)} AS known_from`,
+      ...counts,
+    ].join(', ')} FROM judged`,
+  );
   const broken: RuleCount[] = rules.map(({ rule, column }, i) => ({ rule, column, count: Number(row[`rule_${i}`]) }));
   return {
     rows: Number(row.rows),

@@ -12,7 +12,9 @@ import type { SourceFileTable } from './source-file.ts';
 /** Creates `judged`: `timed` with `__rule_<i>` for every rule and `__bad_known_at`. @returns the rules, `x-unique` included */
 export async function judge({ contract, columns, rules, read }: SourceFileTable): Promise<ContractRule[]> {
   const { unique } = contract;
-  const all = unique ? [...rules, { rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '' }] : rules;
+  const all = unique
+    ? [...rules, { rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '' }]
+    : rules;
   await read(async (db) => {
     const repeats = unique ? `, __row IN (SELECT __row FROM repeats) AS __rule_${rules.length}` : '';
     if (unique) await db.run(`CREATE TEMP TABLE repeats AS ${repeatsSql(unique, columns)}`);

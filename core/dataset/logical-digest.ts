@@ -14,7 +14,9 @@ export async function logicalDigest(
   columns: readonly string[],
 ): Promise<string> {
   const chosen = columns.map(identifier).join(', ');
-  const described = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE SELECT ${chosen} FROM ${relationSql}`);
+  const described = await db.rows<{ column_name: string; column_type: string }>(
+    `DESCRIBE SELECT ${chosen} FROM ${relationSql}`,
+  );
   const hash = createHash('sha256');
   hash.update(`${JSON.stringify(described.map((column) => [column.column_name, column.column_type]))}\n`);
   const line = columns.map((column) => valueText(identifier(column))).join(` || `);

@@ -16,7 +16,11 @@ export interface PartitionFile {
  * Files that match a source's glob, sorted by name. `*` and `?` stay within a path segment, `**` spans any number of them;
  * none matches a name that begins with a dot. @throws RefitError REFIT_SOURCE_MISSING when nothing matches
  */
-export async function listPartitions(root: string, source: string, spec: Pick<SourceSpec, 'path'>): Promise<PartitionFile[]> {
+export async function listPartitions(
+  root: string,
+  source: string,
+  spec: Pick<SourceSpec, 'path'>,
+): Promise<PartitionFile[]> {
   const segments = path.posix.normalize(spec.path).split('/');
   const absolute = segments[0] === '';
   const names = await match(absolute ? '/' : root, absolute ? segments.slice(1) : segments, absolute ? '/' : '');
@@ -28,11 +32,15 @@ export async function listPartitions(root: string, source: string, spec: Pick<So
   }
   if (files.length > 0) return files;
   const other = /[[\]{}]/.test(spec.path) ? ' (only *, ? and ** are wildcards)' : '';
-  throw new RefitError('REFIT_SOURCE_MISSING', `Source "${source}" has no file: nothing matches ${spec.path}${other}.`, {
-    source,
-    glob: spec.path,
-    root,
-  });
+  throw new RefitError(
+    'REFIT_SOURCE_MISSING',
+    `Source "${source}" has no file: nothing matches ${spec.path}${other}.`,
+    {
+      source,
+      glob: spec.path,
+      root,
+    },
+  );
 }
 
 /** Names below `folder` that match the segments; `prefix` is put before each. */
@@ -43,7 +51,9 @@ async function match(folder: string, segments: string[], prefix: string): Promis
     const name = `${prefix}${segment}`;
     return rest.length === 0 ? [name] : match(path.join(folder, segment), rest, `${name}/`);
   }
-  const entries = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter(({ name }) => !name.startsWith('.'));
+  const entries = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter(
+    ({ name }) => !name.startsWith('.'),
+  );
   if (segment === '**') {
     const below = entries
       // Links are not followed here: they could lead in a circle.
@@ -60,7 +70,10 @@ async function match(folder: string, segments: string[], prefix: string): Promis
 
 /** `2013-*.parquet` → /^2013-.*\.parquet$/s */
 function segmentPattern(segment: string): RegExp {
-  const escaped = segment.replace(/[\\^$.|+()[\]{}]/g, '\\$&').replace(/\*+/g, '.*').replaceAll('?', '.');
+  const escaped = segment
+    .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
+    .replace(/\*+/g, '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${escaped}$`, 'su');
 }
 

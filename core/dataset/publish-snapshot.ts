@@ -44,8 +44,15 @@ export const publishSnapshot = defineStep<SnapshotInput, Snapshot>({
     const found = await judgeAsOf({ ...input, partitions }, columns, context);
     refuseBadRows(input, partitions, found);
     refuseStale(input, found);
-    const data = partitions.map(({ name, data, quarantine }) => ({ name, data, ...(quarantine ? { quarantine } : {}) }));
-    const id = digestOf({ columns, partitions: data.map((one) => [one.name, one.data.sha256, one.quarantine?.sha256 ?? null]) });
+    const data = partitions.map(({ name, data, quarantine }) => ({
+      name,
+      data,
+      ...(quarantine ? { quarantine } : {}),
+    }));
+    const id = digestOf({
+      columns,
+      partitions: data.map((one) => [one.name, one.data.sha256, one.quarantine?.sha256 ?? null]),
+    });
     const manifest = await publishManifests(context.blobs, input.source, id, columns, partitions);
     context.progress({ source: input.source, rows: found.rows, quarantined: found.rejected });
     return {
@@ -68,7 +75,9 @@ function sameColumns(source: string, partitions: Partition[]): ColumnInfo[] {
   if (!first) throw new RefitError('REFIT_SOURCE_MISSING', `Source "${source}" has no file.`, { source });
   for (const other of rest) {
     for (const name of new Set([...first.columns, ...other.columns].map((column) => column.name))) {
-      const [a, b] = [first, other].map(({ columns }) => columns.find((column) => column.name === name)?.type ?? 'missing');
+      const [a, b] = [first, other].map(
+        ({ columns }) => columns.find((column) => column.name === name)?.type ?? 'missing',
+      );
       if (a === b) continue;
       const message = `Source "${source}": column "${name}" is ${a} in ${first.name} and ${b} in ${other.name}; name it in the contract.`;
       throw new RefitError('REFIT_CONTRACT_TYPE', message, { source, column: name, files: [first.name, other.name] });
@@ -101,7 +110,12 @@ async function judgeAsOf(input: SnapshotInput, columns: ColumnInfo[], context: S
 }
 
 /** Counts of rules whose broken value was known by asOf. */
-async function rulesAsOf(db: DuckDb, files: string[], asOf: string, { partitions }: SnapshotInput): Promise<RuleCount[]> {
+async function rulesAsOf(
+  db: DuckDb,
+  files: string[],
+  asOf: string,
+  { partitions }: SnapshotInput,
+): Promise<RuleCount[]> {
   if (files.length === 0) return [];
   const columnOf = new Map(partitions.flatMap(({ rules }) => rules.map(({ rule, column }) => [rule, column])));
   const rows = await db.rows<{ rule: string; n: number }>(`SELECT rule, count(*)::DOUBLE AS n
@@ -124,7 +138,9 @@ async function repeatsAcross(
   const { unique } = compileContract(contract);
   if (!unique || partitions.length < 2) return [];
   const key = unique.map(identifier);
-  const [row] = await db.rows<{ n: number }>(`SELECT coalesce(sum(n - 1), 0)::DOUBLE AS n FROM (SELECT count(*) AS n FROM ${data}
+  const [row] = await db.rows<{
+    n: number;
+  }>(`SELECT coalesce(sum(n - 1), 0)::DOUBLE AS n FROM (SELECT count(*) AS n FROM ${data}
     WHERE __bad_known_at > ${asOf} AND ${knownAtSql(columns, unique)} <= ${asOf}
       AND ${key.map((column) => `${column} IS NOT NULL`).join(' AND ')}
     GROUP BY ${key.join(', ')} HAVING count(*) > 1)`);

@@ -1,6 +1,6 @@
 import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
-import { type RawColumn, convert, keep } from './column-types.ts';
+import { convert, keep, type RawColumn } from './column-types.ts';
 import type { Contract, ContractColumn, ContractRule } from './contract.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 
@@ -44,7 +44,9 @@ export async function openRaw(db: DuckDb, path: string, format: 'parquet' | 'csv
   try {
     await db.run(`CREATE TEMP VIEW raw AS SELECT *, row_number() OVER () AS __row FROM ${reader}`);
     const described = await db.rows<{ column_name: string; column_type: string }>('DESCRIBE raw');
-    const columns = described.map(({ column_name, column_type }) => ({ name: column_name, type: column_type })).slice(0, -1);
+    const columns = described
+      .map(({ column_name, column_type }) => ({ name: column_name, type: column_type }))
+      .slice(0, -1);
     const taken = columns.find(({ name }) => RESERVED.test(name));
     if (taken) throw new Error(`its column "${taken.name}" has a name that is reserved`);
     return columns;
@@ -55,7 +57,12 @@ export async function openRaw(db: DuckDb, path: string, format: 'parquet' | 'csv
 
 export function unreadable(error: unknown, { source, file }: Place): RefitError {
   const why = reason(error);
-  return new RefitError('REFIT_SOURCE_UNREADABLE', `${file} of source "${source}" cannot be read: ${why}.`, { source, file }, { cause: error });
+  return new RefitError(
+    'REFIT_SOURCE_UNREADABLE',
+    `${file} of source "${source}" cannot be read: ${why}.`,
+    { source, file },
+    { cause: error },
+  );
 }
 
 function compression(file: string): string {
@@ -100,13 +107,17 @@ export async function checkContract(
   const ruled = rules.map(({ brokenSql }, i) => `(${brokenSql}) AS __rule_${i}`);
   const broken = rules.length === 0 ? 'false' : rules.map((_, i) => `__rule_${i}`).join(' OR ');
   const typed = `SELECT ${[...values, ...flags, '__row'].join(', ')} FROM raw`;
-  const star = flags.length > 0 ? '* EXCLUDE (' + flags.map((_, i) => `__type_${i}`).join(', ') + ')' : '*';
+  const star = flags.length > 0 ? `* EXCLUDE (${flags.map((_, i) => `__type_${i}`).join(', ')})` : '*';
   try {
     await db.run(`CREATE TEMP VIEW checked AS
       SELECT *, (${broken}) AS __broken FROM (SELECT ${[star, ...ruled].join(', ')} FROM (${typed}))`);
   } catch (error) {
     const { source } = options.place;
-    throw new RefitError('REFIT_CONTRACT_INVALID', `The contract of source "${source}" cannot be checked: ${reason(error)}.`, { source });
+    throw new RefitError(
+      'REFIT_CONTRACT_INVALID',
+      `The contract of source "${source}" cannot be checked: ${reason(error)}.`,
+      { source },
+    );
   }
   return { columns: [...raw.map(({ name }) => name), ...missing.map(({ name }) => name)], rules };
 }

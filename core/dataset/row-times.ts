@@ -1,5 +1,5 @@
-import { RefitError } from '../spec/errors.ts';
 import type { ColumnInfo } from '../spec/artifacts.ts';
+import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import { isTime, utc } from './column-types.ts';
@@ -41,7 +41,8 @@ export async function addTimes(db: DuckDb, source: string, columns: string[], sp
   for (const step of await inOrder(layer, spec.derive)) await derive(layer, step, known(step.name));
   const names = layer.columns.map((column) => column.name);
   for (const name of Object.keys(spec.knownAt ?? {})) {
-    if (name !== '*' && !names.includes(name)) invalid(source, `knownAt.${name}`, `there is no column "${name}"${nearest(name, names)}`);
+    if (name !== '*' && !names.includes(name))
+      invalid(source, `knownAt.${name}`, `there is no column "${name}"${nearest(name, names)}`);
   }
   await addKnown(layer, groups, spec);
   return layer.columns;
@@ -85,14 +86,23 @@ async function inOrder({ db, source, columns }: Layer, derive: Record<string, st
       invalid(source, `derive.${name}`, 'the source has a column of that name already');
     }
     const sql = derive[name] ?? '';
-    waiting.push({ name, sql, uses: await expressionColumns(db, sql, `sources.${source}.derive.${name}`, [...present, ...names]) });
+    waiting.push({
+      name,
+      sql,
+      uses: await expressionColumns(db, sql, `sources.${source}.derive.${name}`, [...present, ...names]),
+    });
   }
   const ordered: Derived[] = [];
   const done = new Set(present);
   while (waiting.length > 0) {
     const next = waiting.findIndex(({ uses }) => uses.every((used) => done.has(used)));
     const [ready] = next === -1 ? [] : waiting.splice(next, 1);
-    if (!ready) return invalid(source, `derive.${waiting[0]?.name}`, `it depends on itself (${waiting.map(({ name }) => name).join(', ')})`);
+    if (!ready)
+      return invalid(
+        source,
+        `derive.${waiting[0]?.name}`,
+        `it depends on itself (${waiting.map(({ name }) => name).join(', ')})`,
+      );
     ordered.push(ready);
     done.add(ready.name);
   }
@@ -104,7 +114,9 @@ async function derive(layer: Layer, { name, sql, uses }: Derived, own: string[] 
   const time = isTime(type);
   const value = time ? utc(lenient(sql), type, 'UTC') : lenient(sql);
   await addLayer(layer, [`${value} AS ${identifier(name)}`]);
-  const inherited = new Set(layer.columns.filter((column) => uses.includes(column.name)).flatMap((column) => column.known));
+  const inherited = new Set(
+    layer.columns.filter((column) => uses.includes(column.name)).flatMap((column) => column.known),
+  );
   const known = own ?? (inherited.size > 0 ? [...inherited].sort() : [STAR]);
   layer.columns.push({ name, type: time ? 'TIMESTAMP' : type, known });
 }
@@ -114,7 +126,10 @@ async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSp
   const items: string[] = [];
   for (const [sql, column] of groups) {
     const key = Object.entries(spec.knownAt ?? {}).find(([, text]) => text.trim() === sql)?.[0] ?? '*';
-    const time = sql === '' ? `'-infinity'::TIMESTAMP` : `coalesce(${await timeSql(layer, sql, `knownAt.${key}`)}, 'infinity'::TIMESTAMP)`;
+    const time =
+      sql === ''
+        ? `'-infinity'::TIMESTAMP`
+        : `coalesce(${await timeSql(layer, sql, `knownAt.${key}`)}, 'infinity'::TIMESTAMP)`;
     items.push(`${recorded === undefined ? time : `greatest(${time}, ${recorded})`} AS ${column}`);
   }
   const event = spec.eventTime === undefined ? 'NULL::TIMESTAMP' : await timeSql(layer, spec.eventTime, 'eventTime');
@@ -127,7 +142,10 @@ async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSp
 function recordedSql(layer: Layer, name: string): string {
   const column = layer.columns.find((candidate) => candidate.name === name);
   if (!column) {
-    const hint = nearest(name, layer.columns.map((candidate) => candidate.name));
+    const hint = nearest(
+      name,
+      layer.columns.map((candidate) => candidate.name),
+    );
     return invalid(layer.source, 'recordedAt', `there is no column "${name}"${hint}`);
   }
   if (!isTime(column.type)) invalid(layer.source, 'recordedAt', `column "${name}" is ${column.type}, not a time`);
@@ -166,7 +184,10 @@ async function describe(db: DuckDb, relation: string): Promise<[name: string, ty
 
 function invalid(source: string, where: string, why: string): never {
   const place = `sources.${source}.${where}`;
-  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${place} is not usable: ${why}.`, { where: place, source });
+  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${place} is not usable: ${why}.`, {
+    where: place,
+    source,
+  });
 }
 
 /** An expression that failed while it ran, found by running each alone; undefined when none fails by itself. */
@@ -174,7 +195,10 @@ export async function failingExpression(db: DuckDb, source: string, spec: TimesS
   const columns = (await describe(db, 'timed')).map(([name]) => name);
   // In the order they build on one another, so that the first to fail is the cause.
   const derived = columns.filter((name) => spec.derive[name] !== undefined);
-  const times: [where: string, sql: string][] = Object.entries(spec.knownAt ?? {}).map(([key, sql]) => [`knownAt.${key}`, sql]);
+  const times: [where: string, sql: string][] = Object.entries(spec.knownAt ?? {}).map(([key, sql]) => [
+    `knownAt.${key}`,
+    sql,
+  ]);
   if (spec.eventTime !== undefined) times.push(['eventTime', spec.eventTime]);
   const from = derived.length === 0 ? 'checked' : `layer_${derived.length - 1}`;
   const probes = [

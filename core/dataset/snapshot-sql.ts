@@ -20,7 +20,9 @@ export function partitionsSql(paths: string[]): string {
 
 /** SQL for the time from which all of the named columns of a row are known: TIMESTAMP, never NULL. */
 export function knownAtSql(columns: ColumnInfo[], names: readonly string[]): string {
-  const known = [...new Set(columns.filter(({ name }) => names.includes(name)).flatMap((column) => column.known))].sort();
+  const known = [
+    ...new Set(columns.filter(({ name }) => names.includes(name)).flatMap((column) => column.known)),
+  ].sort();
   return known.length > 1 ? `greatest(${known.join(', ')})` : (known[0] ?? '__known_0');
 }
 

@@ -20,7 +20,9 @@ const SLICE = ['format', 'contract', 'zone', 'derive', 'eventTime', 'knownAt', '
 export type ExtractSlice = Pick<SourceSpec, (typeof SLICE)[number]>;
 
 export function extractSlice(spec: SourceSpec): ExtractSlice {
-  return Object.fromEntries(SLICE.filter((key) => spec[key] !== undefined).map((key) => [key, spec[key]])) as unknown as ExtractSlice;
+  return Object.fromEntries(
+    SLICE.filter((key) => spec[key] !== undefined).map((key) => [key, spec[key]]),
+  ) as unknown as ExtractSlice;
 }
 
 export interface ExtractInput {
@@ -66,7 +68,8 @@ export async function withSourceFile<T>(
     const raw = await openRaw(db, copy, spec.format, place);
     const table = await checkContract(db, raw, contract, { zone: spec.zone, text: spec.format === 'csv', place });
     const columns = await addTimes(db, source, table.columns, spec);
-    const read = <R>(query: (db: DuckDb) => Promise<R>) => query(db).catch((error: unknown) => explain(db, spec, place, error));
+    const read = <R>(query: (db: DuckDb) => Promise<R>) =>
+      query(db).catch((error: unknown) => explain(db, spec, place, error));
     return use({ db, place, contract, columns, rules: table.rules, read });
   });
 }
@@ -98,6 +101,10 @@ async function checkZone(db: DuckDb, source: string, zone: string): Promise<void
   try {
     await db.run(`SELECT timezone(${literal(zone)}, TIMESTAMP '2000-01-01')`);
   } catch {
-    throw new RefitError('REFIT_PIPELINE_INVALID', `sources.${source}.zone: "${zone}" is no time zone; write e.g. America/New_York.`, { source, zone });
+    throw new RefitError(
+      'REFIT_PIPELINE_INVALID',
+      `sources.${source}.zone: "${zone}" is no time zone; write e.g. America/New_York.`,
+      { source, zone },
+    );
   }
 }

@@ -3,13 +3,11 @@
  * than the training set, so features it needs may be gone; they are named and not guessed.
  */
 import { finiteSorted } from '../evaluation/binning.ts';
-import { lackingFeatures } from '../evaluation/compare-champion.ts';
-import { finite } from '../evaluation/parity.ts';
+import { lackingFeatures, scoresOf } from '../evaluation/model-scores.ts';
 import type { CategoryReference, NumberReference, ReferenceProfile } from '../evaluation/profile.ts';
 import { binShares, categoryShares } from '../evaluation/profile.ts';
 import { rowsBetween } from '../evaluation/rows.ts';
 import { type FeatureTable, readTrainingSet } from '../features/read-table.ts';
-import { openOnnxModel } from '../onnx/session.ts';
 import type { BlobRef, FeatureInfo, Period, TrainingSet } from '../spec/artifacts.ts';
 import type { DriftReport, FeatureDrift } from '../spec/evaluation.ts';
 import { shift } from '../spec/time.ts';
@@ -116,15 +114,6 @@ async function readWindow(
   const table = await readTrainingSet(await blobs.path(set.data), set, { columns: features.map(({ name }) => name) });
   signal.throwIfAborted();
   return rowsBetween(table, Date.parse(from), Date.parse(to));
-}
-
-async function scoresOf({ onnx, features }: DriftInput['model'], table: FeatureTable, { blobs, signal }: StepContext) {
-  const session = await openOnnxModel(await blobs.path(onnx), features);
-  try {
-    return finite(await session.predict(table, { signal }));
-  } finally {
-    await session.close();
-  }
 }
 
 /** Create-only, under a name that carries the content: another declaration for the same date gets a file of its own. */

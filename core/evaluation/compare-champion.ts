@@ -2,14 +2,13 @@
  * Champion and candidate on the same rows: those of the test period that neither was trained or tuned on. It does not judge
  * (gates.ts), and it does not look at routing: the caller says who the champion is, and the result is keyed by its digest.
  */
-import { type FeatureTable, readTrainingSet } from '../features/read-table.ts';
-import { openOnnxModel } from '../onnx/session.ts';
+import { readTrainingSet } from '../features/read-table.ts';
 import type { BlobRef, FeatureInfo, Period, TrainingSet } from '../spec/artifacts.ts';
 import type { Comparison } from '../spec/evaluation.ts';
 import { defineStep, type StepContext } from '../store/step.ts';
 import type { ComparisonCurves } from './curves.ts';
 import { metricsOf, rocCurve } from './metrics.ts';
-import { finite } from './parity.ts';
+import { lackingFeatures, scoresOf } from './model-scores.ts';
 import { rowsBetween } from './rows.ts';
 
 /** A model that can be asked; `seenUntil`: nothing it was trained or tuned on became known later (ISO UTC). */
@@ -73,23 +72,8 @@ function unseenPeriod(test: Period, ...seenUntil: string[]): Period | null {
   return { from: `${new Date(from).toISOString().slice(0, 19)}Z`, to: test.to };
 }
 
-/** Features of a model that a training set does not have, or has as another kind. */
-export function lackingFeatures(wanted: readonly FeatureInfo[], there: readonly FeatureInfo[]): string[] {
-  const kinds = new Map(there.map(({ name, kind }) => [name, kind]));
-  return wanted.filter(({ name, kind }) => kinds.get(name) !== kind).map(({ name }) => name);
-}
-
 async function readRows(set: TrainingSet, features: FeatureInfo[], { from, to }: Period, { blobs }: StepContext) {
   const columns = [...new Set(features.map(({ name }) => name))];
   const table = await readTrainingSet(await blobs.path(set.data), set, { splits: ['test'], columns });
   return rowsBetween(table, Date.parse(from), Date.parse(to));
-}
-
-async function scoresOf({ onnx, features }: Contender, table: FeatureTable, { blobs, signal }: StepContext) {
-  const session = await openOnnxModel(await blobs.path(onnx), features);
-  try {
-    return finite(await session.predict(table, { signal }));
-  } finally {
-    await session.close();
-  }
 }

@@ -10,7 +10,8 @@ import type { Evaluation } from '../spec/evaluation.ts';
 import { defineStep, type StepContext } from '../store/step.ts';
 import { type Curves, modelCurves, scoreHistogram } from './curves.ts';
 import { metricsOf } from './metrics.ts';
-import { finite, largestDifference, type OnlineSample, onlineParity } from './parity.ts';
+import { finite } from './model-scores.ts';
+import { largestDifference, type OnlineSample, onlineParity } from './parity.ts';
 import { buildProfile } from './profile.ts';
 import { rowRange } from './rows.ts';
 import { sliceMetrics, weeklyMetrics } from './slices.ts';
@@ -47,7 +48,7 @@ export const evaluateCandidate = defineStep<EvaluateInput, Evaluation>({
     const { held, online } = await scoreHeldOut(input, all, context);
     const parts = bySplit(held);
     const fitted = rowRange(all, 0, trainingSet.rows.train + trainingSet.rows.validate);
-    const profile = buildProfile(model.features, fitted, held.onnx, profilePeriods(trainingSet));
+    const profile = await buildProfile(model.features, fitted, held.onnx, profilePeriods(trainingSet));
     return {
       metrics: {
         validate: metricsOf(parts.validate.onnx, parts.validate.label),

@@ -5,7 +5,7 @@ import type { GateSpec } from '../spec/pipeline.ts';
 type MetricName = 'auc' | 'logLoss' | 'brier';
 type Of<Kind extends GateSpec['gate']> = Extract<GateSpec, { gate: Kind }>;
 
-/** What gates look at; `comparison` is null where the model has no champion yet. */
+/** What gates look at; `comparison` is null where no other model is champion yet. */
 export interface Evidence {
   evaluation: Evaluation;
   comparison: Comparison | null;
@@ -64,7 +64,7 @@ function champion(gate: Of<'notWorseThanChampion'>, { evaluation, comparison }: 
     const value = evaluation.metrics.test[metric];
     return value === null
       ? cannot(name, oneClass(metric, 'the test rows'))
-      : { name, passed: true, value, limit: null, reason: 'no champion yet: nothing to be worse than' };
+      : { name, passed: true, value, limit: null, reason: 'nothing to be worse than: no other model is champion yet' };
   }
   const { rows, candidate, championMetrics } = comparison;
   if (rows < minRows || candidate === null || championMetrics === null) {

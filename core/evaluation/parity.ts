@@ -6,6 +6,7 @@ import type { BlobRef, FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { StepContext } from '../store/step.ts';
 import type { Scores } from './metrics.ts';
+import { finite } from './model-scores.ts';
 
 /** Sampled entities at asOf: the same rows in both, one column a feature; `offline` by the join, `online` by the online store. */
 export interface OnlineSample {
@@ -42,17 +43,4 @@ export async function onlineParity(
     const scored = async (path: string) => model.predict(await read(path), { signal });
     return largestDifference(finite(await scored(offline)), finite(await scored(online)));
   });
-}
-
-/** The scores, all of them numbers. @throws RefitError REFIT_TRAINING_FAILED: a model that answers NaN cannot be judged. */
-export function finite<S extends Scores>(scores: S): S {
-  let bad = 0;
-  for (const score of scores) if (!Number.isFinite(score)) bad++;
-  if (bad > 0) {
-    throw new RefitError(
-      'REFIT_TRAINING_FAILED',
-      `The model gives no finite probability for ${bad} of ${scores.length} rows.`,
-    );
-  }
-  return scores;
 }

@@ -1,19 +1,19 @@
 import path from 'node:path';
-import { type DuckDb, identifier, literal, withDuckDb } from '../dataset/duckdb.ts';
+import { type DuckDb, identifier, literal } from '../dataset/duckdb.ts';
 import { logicalDigest } from '../dataset/logical-digest.ts';
-import { snapshotRelation } from '../dataset/snapshot-sql.ts';
 import { isoSql, timestampLiteral } from '../dataset/time-sql.ts';
 import { type FeatureInfo, type Period, type Snapshot, SPLITS, type Split, type TrainingSet } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { FeatureView, SpineSpec, SplitSpec } from '../spec/pipeline.ts';
-import type { BlobStore } from '../store/ports.ts';
-import { defineStep, type StepContext } from '../store/step.ts';
+import { defineStep } from '../store/step.ts';
 import { joinViews } from './compile.ts';
 import { checkNames, identifiers } from './feature-columns.ts';
-import { heartbeat } from './heartbeat.ts';
-import { openSource, type SourceTable, type SourceTables, sourceOf } from './source-table.ts';
+import { type FeatureContext, withSources } from './open-sources.ts';
+import { type SourceTables, sourceOf } from './source-table.ts';
 import { ownSpine } from './spine.ts';
 import { type Available, splitPeriods, windowEmpty } from './split-periods.ts';
+
+export { openSources } from './open-sources.ts';
 
 export interface TrainingSetInput {
   spine: SpineSpec;
@@ -36,25 +36,28 @@ export const buildTrainingSet = defineStep<TrainingSetInput, TrainingSet>({
   version: 1,
   natives: ['duckdb'],
   source: import.meta.url,
-  run: (input, context) =>
-    withDuckDb({ scratch: context.scratch, signal: context.signal }, (db) =>
-      heartbeat(context, { features: 'join' }, () => writeTrainingSet(db, input, context)),
-    ),
+  run: writeTrainingSet,
 });
 
-/** As the step, in a given database: what it writes does not depend on the database's threads. */
-export async function writeTrainingSet(db: DuckDb, input: TrainingSetInput, context: StepContext): Promise<TrainingSet> {
+/** As the step; what it writes does not depend on the context's threads. */
+export function writeTrainingSet(input: TrainingSetInput, context: FeatureContext): Promise<TrainingSet> {
+  return withSources(input, context, (db, sources) => write(db, sources, input, context));
+}
+
+async function write(db: DuckDb, sources: SourceTables, input: TrainingSetInput, context: FeatureContext): Promise<TrainingSet> {
   const { spine: spec, views, asOf, slices } = input;
-  const sources = await openSources(db, input.snapshots, context.blobs, asOf);
   const source = sourceOf(sources, spec.source, 'spine');
   // A label or a prediction after asOf cannot count: such rows are not even looked at.
   const when = `__predict_at < ${timestampLiteral(asOf)}`;
-  const spine = await ownSpine(db, { spec, views, source, table: '__spine', slices: extraSlices(slices, source), when });
-  const periods = await findPeriods(db, input);
+  // A slice that is no column of the source must be a feature; those are not known yet here.
+  const sliced = slices.filter((name) => source.types.has(name));
+  const spine = await ownSpine(db, { spec, views, source, table: '__spine', slices: sliced, when });
+  const periods = splitPeriods(asOf, input.split, await available(db));
   const excluded = await assignSplits(db, periods, asOf);
   const { relation, features } = await joinViews({ spine: { ...spine, relation: '__chosen' }, views, sources });
   checkNames(features, [...spec.key, 'predict_at']);
   const kept = slices.filter((name) => !features.some((feature) => feature.name === name));
+  for (const name of kept) source.column(name, 'slices');
   const columns = [...spec.key, 'predict_at', '__split', '__label', ...features.map(({ name }) => name), ...kept.map((name) => `__slice_${name}`)];
   await joinAll(db, relation, spec.key, features, kept);
   const counts = await countSplits(db, periods);
@@ -70,29 +73,6 @@ export async function writeTrainingSet(db: DuckDb, input: TrainingSetInput, cont
     features,
     slices,
   };
-}
-
-/** Opens every snapshot in the database, as of the run's date. @throws RefitError REFIT_STORE_CORRUPT */
-export async function openSources(
-  db: DuckDb,
-  snapshots: Record<string, Snapshot>,
-  blobs: BlobStore,
-  asOf: string,
-): Promise<SourceTables> {
-  const sources = new Map<string, SourceTable>();
-  for (const [name, snapshot] of Object.entries(snapshots)) {
-    sources.set(name, await openSource(db, snapshot, await snapshotRelation(db, snapshot, blobs), asOf));
-  }
-  return sources;
-}
-
-/** All slices are columns of the spine's source, or features, which are not known yet here. */
-function extraSlices(slices: string[], source: SourceTable): string[] {
-  return slices.filter((name) => source.types.has(name));
-}
-
-async function findPeriods(db: DuckDb, { split, asOf }: TrainingSetInput): Promise<Record<Split, Period>> {
-  return splitPeriods(asOf, split, await available(db));
 }
 
 async function available(db: DuckDb): Promise<Available> {

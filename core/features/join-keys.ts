@@ -40,7 +40,7 @@ export function joinKeys(by: Record<string, string>, spine: ReadonlyMap<string, 
   });
 }
 
-const WHOLE = /^(U?(TINY|SMALL|BIG)INT|U?INTEGER)$/;
+const WHOLE = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER)$/;
 const NUMBER = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
 
 /** Whole numbers compare as HUGEINT, other numbers as DOUBLE, everything else as text: 7 = 7.0, '07' ≠ 7. */

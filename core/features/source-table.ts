@@ -28,6 +28,8 @@ export interface SourceTable {
   good: string;
   /** The source's own event time, absent for a reference table. */
   event: Expression | undefined;
+  /** Expressions checked so far, by their place in the pipeline. */
+  checked: Map<string, string>;
   /** Checks an expression; `where` is its place in the pipeline. @throws RefitError REFIT_EXPRESSION_INVALID */
   expression(sql: string, where: string): Promise<Expression>;
   /** A column by name. @throws RefitError REFIT_PIPELINE_INVALID */
@@ -48,6 +50,7 @@ export async function openSource(db: DuckDb, snapshot: Snapshot, relation: strin
   await db.run(`CREATE OR REPLACE TEMP TABLE ${shape} AS SELECT * FROM ${relation} LIMIT 0`);
   const described = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${shape}`);
   const types = new Map(described.map(({ column_name, column_type }) => [column_name, column_type]));
+  const checked = new Map<string, string>();
   const known = (columns: string[]) => [...new Set(columns.flatMap((name) => infos.get(name)?.known ?? []))].sort();
   const [events] = await db.rows<{ any: boolean }>(
     `SELECT count(*) > 0 AS any FROM (SELECT 1 FROM ${relation} WHERE __event_at IS NOT NULL LIMIT 1)`,
@@ -61,9 +64,11 @@ export async function openSource(db: DuckDb, snapshot: Snapshot, relation: strin
     good: `__bad_known_at > ${timestampLiteral(asOf)}`,
     // An event counts from when its row was known: the columns that knownAt does not name.
     event: events?.any ? { sql: '__event_at', type: 'TIMESTAMP', known: infos.get('__event_at')?.known ?? [ROW_KNOWN] } : undefined,
+    checked,
     async expression(sql, where) {
       const columns = await expressionColumns(db, sql, where, names);
       const type = await typeOf(db, shape, sql, where);
+      checked.set(where, embed(sql));
       return { sql: embed(sql), type, known: known(columns) };
     },
     column(name, where) {

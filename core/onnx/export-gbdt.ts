@@ -4,24 +4,21 @@
  * then exact, and the sum over many trees does not drift (in float32, 1,000 trees can differ by more than 1e-6).
  */
 import type { FeatureInfo } from '../spec/artifacts.ts';
-import { attribute, DataType, tensor } from './onnx-proto.ts';
+import { floor32 } from '../training/model-text.ts';
+import type { LightGbmNative } from '../training/native-model.ts';
 import { GraphBuilder, unsupported } from './graph-builder.ts';
 import { type LightGbmModel, type NumericSplit, parseLightGbm, type Tree, type TreeSplit } from './lightgbm-text.ts';
-
-/** `NativeModel` of format `lightgbm`: `categories[feature]` maps code (index) → string; `features` in column order. */
-export interface LightGbmNative {
-  model: string;
-  categories: Record<string, string[]>;
-  features: FeatureInfo[];
-}
+import { attribute, DataType, tensor } from './onnx-proto.ts';
 
 /** `nodes_modes` of TreeEnsemble. */
 const Mode = { lessOrEqual: 0, member: 6 } as const;
 /** Codes in the graph are LightGBM's plus one: ONNX Runtime tests small positive members by a bit mask. 0 = missing, unseen. */
 const FIRST_CODE = 1;
 const UNKNOWN_CODE = 0;
-/** LightGBM's kZeroThreshold (the float32 1e-35): what lies within ± this is zero. */
+/** LightGBM's kZeroThreshold (the float32 1e-35): it reads what lies within ± this as 0 before it looks at a tree. */
 const ZERO = Math.fround(1e-35);
+/** The next float32 below `-ZERO`. */
+const BELOW_ZERO = floor32(-ZERO * (1 + 1e-9));
 
 /** Bytes of the ONNX file. @throws RefitError REFIT_MODEL_UNSUPPORTED naming what cannot be expressed */
 export function exportGbdt(native: LightGbmNative): Uint8Array {
@@ -109,19 +106,23 @@ class EnsembleNodes {
   readonly leaves: number[] = [];
   readonly roots: number[] = [];
 
-  /** Children are given as in LightGBM; `firstNode` and `firstLeaf` are where the tree begins. */
-  add(split: TreeSplit, column: number, firstNode: number, firstLeaf: number): void {
+  /** Children are given as in LightGBM, `nodeOf` and `leafOf` say where they stand here. */
+  add(split: TreeSplit, column: number, nodeOf: (child: number) => number, leafOf: (child: number) => number): void {
     this.feature.push(column);
-    const place = (child: number) => (child >= 0 ? firstNode + child : firstLeaf - child - 1);
+    const place = (child: number) => (child >= 0 ? nodeOf(child) : leafOf(child));
     this.trueNode.push(place(split.left));
     this.trueLeaf.push(split.left < 0 ? 1 : 0);
     this.falseNode.push(place(split.right));
     this.falseLeaf.push(split.right < 0 ? 1 : 0);
-    if (split.kind === 'numeric') return this.test(Mode.lessOrEqual, split.threshold, missingGoesLeft(split));
-    // A set without members cannot be written down; no code is <= -1 either.
-    if (split.codes.length === 0) return this.test(Mode.lessOrEqual, -1, false);
-    this.test(Mode.member, 0, false);
-    this.members.push(...split.codes.map((code) => code + FIRST_CODE), Number.NaN);
+    if (split.kind === 'numeric') {
+      this.test(Mode.lessOrEqual, roundZero(split.threshold), missingGoesLeft(split));
+    } else if (split.codes.length === 0) {
+      // A set without members cannot be written down; no code is <= -1 either.
+      this.test(Mode.lessOrEqual, -1, false);
+    } else {
+      this.test(Mode.member, 0, false);
+      this.members.push(...split.codes.map((code) => code + FIRST_CODE), Number.NaN);
+    }
   }
 
   private test(mode: number, threshold: number, missingLeft: boolean): void {
@@ -131,9 +132,31 @@ class EnsembleNodes {
   }
 }
 
+/** A threshold within ±ZERO moves to its edge, so that what LightGBM reads as 0 stays together on the side of 0. */
+function roundZero(threshold: number): number {
+  if (Math.abs(threshold) > ZERO) return threshold;
+  return threshold >= 0 ? ZERO : BELOW_ZERO;
+}
+
 /** Where NaN goes. Without a missing type LightGBM reads NaN as 0; with `zero`, NaN is read as 0 and so is missing. */
 function missingGoesLeft({ missing, threshold, defaultLeft }: NumericSplit): boolean {
   return missing === 'none' ? threshold >= 0 : defaultLeft;
+}
+
+/**
+ * Splits in the order root, left side, right side. The operator lists the sets of member nodes in the order of the nodes;
+ * ONNX's own reference evaluator reads them as it walks down the tree: in this order both are the same.
+ */
+function depthFirst(splits: readonly TreeSplit[]): number[] {
+  const order: number[] = [];
+  const waiting = [0];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    order.push(node);
+    const { left, right } = splits[node] as TreeSplit;
+    if (right >= 0) waiting.push(right);
+    if (left >= 0) waiting.push(left);
+  }
+  return order;
 }
 
 function treeAttributes(trees: readonly Tree[], columnOf: ColumnOf) {
@@ -142,7 +165,15 @@ function treeAttributes(trees: readonly Tree[], columnOf: ColumnOf) {
     const firstNode = nodes.feature.length;
     const firstLeaf = nodes.leaves.length;
     nodes.roots.push(firstNode);
-    for (const split of splitsOf(tree)) nodes.add(split, columnOf(split), firstNode, firstLeaf);
+    const splits = splitsOf(tree);
+    const order = depthFirst(splits);
+    const places = new Map(order.map((split, place) => [split, firstNode + place]));
+    const nodeOf = (child: number) => places.get(child) as number;
+    const leafOf = (child: number) => firstLeaf - child - 1;
+    for (const node of order) {
+      const split = splits[node] as TreeSplit;
+      nodes.add(split, columnOf(split), nodeOf, leafOf);
+    }
     nodes.leaves.push(...leavesOf(tree));
   }
   return [

@@ -2,18 +2,9 @@
  * Logistic regression → ONNX, in float64 between the float32 inputs and the float32 output:
  * p = sigmoid(intercept + Σ weight × (x - mean) / scale + Σ missingWeight of missing numbers + Σ category weights).
  */
-import type { FeatureInfo } from '../spec/artifacts.ts';
+import type { LogisticNative } from '../training/native-model.ts';
 import { GraphBuilder, unsupported } from './graph-builder.ts';
 import { attribute, DataType } from './onnx-proto.ts';
-
-/** `NativeModel` of format `logistic`. A missing number takes `impute` and adds `missingWeight`. */
-export interface LogisticNative {
-  intercept: number;
-  numbers: { feature: string; mean: number; scale: number; impute: number; weight: number; missingWeight: number }[];
-  /** `weights[i]` belongs to `levels[i]`; unseen and missing take `otherWeight`. */
-  categories: { feature: string; levels: string[]; weights: number[]; otherWeight: number }[];
-  features: FeatureInfo[];
-}
 
 /** Bytes of the ONNX file. @throws RefitError REFIT_MODEL_UNSUPPORTED naming what cannot be expressed */
 export function exportLogistic(native: LogisticNative): Uint8Array {
@@ -33,9 +24,11 @@ export function exportLogistic(native: LogisticNative): Uint8Array {
 function checkTerms(native: LogisticNative): void {
   const kinds = new Map(native.features.map(({ name, kind }) => [name, kind]));
   const check = (feature: string, kind: string, figures: number[]) => {
-    if (kinds.get(feature) !== kind) throw unsupported(`The logistic model has a ${kind} term "${feature}" without its feature.`);
+    if (kinds.get(feature) !== kind)
+      throw unsupported(`The logistic model has a ${kind} term "${feature}" without its feature.`);
     kinds.delete(feature);
-    if (!figures.every(Number.isFinite)) throw unsupported(`The logistic model's term "${feature}" has a figure that is not finite.`);
+    if (!figures.every(Number.isFinite))
+      throw unsupported(`The logistic model's term "${feature}" has a figure that is not finite.`);
   };
   if (!Number.isFinite(native.intercept)) throw unsupported("The logistic model's intercept is not finite.");
   for (const { feature, ...figures } of native.numbers) {
@@ -45,7 +38,9 @@ function checkTerms(native: LogisticNative): void {
   for (const { feature, levels, weights, otherWeight } of native.categories) {
     check(feature, 'category', [...weights, otherWeight]);
     if (levels.length !== weights.length) {
-      throw unsupported(`The logistic model's term "${feature}" has ${levels.length} levels but ${weights.length} weights.`);
+      throw unsupported(
+        `The logistic model's term "${feature}" has ${levels.length} levels but ${weights.length} weights.`,
+      );
     }
   }
 }

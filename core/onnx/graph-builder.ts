@@ -4,8 +4,8 @@
  */
 import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
-import { type AttributeProto, attribute, DataType, encodeModel, type NodeProto, tensor } from './onnx-proto.ts';
-import type { TensorProto, ValueInfoProto } from './onnx-proto.ts';
+import type { AttributeProto, NodeProto, TensorProto, ValueInfoProto } from './onnx-proto.ts';
+import { attribute, DataType, encodeModel, tensor } from './onnx-proto.ts';
 
 /** Raise when the exporters write another graph for the same model. */
 export const EXPORTER_VERSION = '1';
@@ -30,7 +30,8 @@ export class GraphBuilder {
     if (features.length === 0) throw unsupported('A model without features cannot be exported to ONNX.');
     const seen = new Set([OUTPUT_NAME, '']);
     for (const { name } of features) {
-      if (seen.has(name)) throw unsupported(`A feature cannot be named "${name}": the name is taken in the ONNX graph.`);
+      if (seen.has(name))
+        throw unsupported(`A feature cannot be named "${name}": the name is taken in the ONNX graph.`);
       seen.add(name);
     }
     this.features = features;
@@ -109,7 +110,10 @@ export class GraphBuilder {
       },
       metadata_props: [
         { key: 'refit.exporter', value: EXPORTER_VERSION },
-        { key: 'refit.features', value: JSON.stringify(this.features.map(({ name, kind, view }) => ({ name, kind, view }))) },
+        {
+          key: 'refit.features',
+          value: JSON.stringify(this.features.map(({ name, kind, view }) => ({ name, kind, view }))),
+        },
       ],
     });
   }

@@ -13,9 +13,9 @@ export interface ProposedTrial {
   params: Record<string, number>;
 }
 
-/** First step away from the best, as a share of a range, and how much smaller it gets with each trial. */
-const FIRST_SPREAD = 0.25;
-const SHRINK = 0.85;
+/** Farthest step away from the best, as a share of a range: in the first trial that looks around it, and in the last. */
+const FIRST_SPREAD = 0.3;
+const LAST_SPREAD = 0.03;
 
 /**
  * The next `count` trials after those finished (fewer when `spec.trials` is reached). Trial 0 has the declared parameters;
@@ -51,7 +51,8 @@ function propose(
 ): Record<string, number> {
   const names = Object.keys(spec.space).sort();
   const best = finished.length > 1 ? bestTrial(finished) : undefined;
-  const spread = FIRST_SPREAD * SHRINK ** Math.max(0, index - spec.batch);
+  const done = Math.max(0, index - spec.batch) / Math.max(1, spec.trials - 1 - spec.batch);
+  const spread = FIRST_SPREAD * (LAST_SPREAD / FIRST_SPREAD) ** done;
   return Object.fromEntries(
     names.map((name, dimension) => {
       const range = spec.space[name] as SearchRange;

@@ -7,8 +7,8 @@ import { constants, readdirSync, rmSync, statSync } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileDigest, hashFile, sha256 } from './digest.ts';
-import { checkKey } from './keys.ts';
 import { withLock } from './key-lock.ts';
+import { checkKey } from './keys.ts';
 import type { ObjectStore, PutCondition } from './ports.ts';
 import { isAbandoned, ownerToken } from './process-identity.ts';
 import { storeError, systemCode } from './store-errors.ts';
@@ -153,7 +153,8 @@ async function naming(base: string, target: string, give: () => Promise<void>): 
       const made = await mkdir(folder, { recursive: true });
       await give();
       await syncPath(folder);
-      if (made) for (let at = folder; at !== dirname(made) && at !== base; at = dirname(at)) await syncPath(dirname(at));
+      if (made)
+        for (let at = folder; at !== dirname(made) && at !== base; at = dirname(at)) await syncPath(dirname(at));
       return;
     } catch (error) {
       if (systemCode(error) !== 'ENOENT' || left === 0) throw error;

@@ -133,11 +133,24 @@ export function createStepCache({ blobs, versions, scratchRoot, now = () => new 
     });
   }
 
-  async function makeAnew<Input>(step: Step<Input, unknown>, input: Input, key: string, options: StepRunOptions, before: Found) {
+  async function makeAnew<Input>(
+    step: Step<Input, unknown>,
+    input: Input,
+    key: string,
+    options: StepRunOptions,
+    before: Found,
+  ) {
     const { output, seconds } = await perform(step, input, key, options);
     const fresh = {
       ...{ step: step.name, version: step.version, key, natives: nativesOf(step) },
-      ...{ inputDigest: digestOf(input), input, output, blobs: blobsIn(output), seconds, createdAt: now().toISOString() },
+      ...{
+        inputDigest: digestOf(input),
+        input,
+        output,
+        blobs: blobsIn(output),
+        seconds,
+        createdAt: now().toISOString(),
+      },
     };
     // A forced run that comes to the same result keeps the record and only signs it with its token.
     const kept = before?.record && digestOf(before.record.output) === digestOf(output) ? before.record : fresh;

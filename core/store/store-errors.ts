@@ -19,9 +19,14 @@ export function storeError(error: unknown, place: string): unknown {
     });
   }
   if (code && UNWRITABLE.has(code)) {
-    return new RefitError('REFIT_STORE_UNWRITABLE', `The store cannot be written or read at ${place} (${code}).`, details, {
-      cause: error,
-    });
+    return new RefitError(
+      'REFIT_STORE_UNWRITABLE',
+      `The store cannot be written or read at ${place} (${code}).`,
+      details,
+      {
+        cause: error,
+      },
+    );
   }
   return error;
 }

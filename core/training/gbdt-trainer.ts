@@ -3,7 +3,7 @@ import { boost } from './boost.ts';
 import { type LightGbm, loadLightGbm, type Matrix } from './lightgbm.ts';
 import { formatParameters } from './lightgbm-parameters.ts';
 import { logLoss } from './log-loss.ts';
-import { labelsOf, rowsOf, type TrainingTable, toMatrix, vocabularies } from './matrix.ts';
+import { labelsOf, rowsOf, type TrainingTable, toMatrix, trainingLabelsOf, vocabularies } from './matrix.ts';
 import { withFloat32Thresholds, withoutParameters } from './model-text.ts';
 import { type ModelSlice, shares, type Trainer, type TrainerInput, type TrainerResult } from './trainer.ts';
 
@@ -18,7 +18,7 @@ export function createGbdtTrainer(library: string): Trainer {
       const categories = vocabularies(table, rows.train);
       const data = {
         train: toMatrix(table, rows.train, categories),
-        trainLabels: labelsOf(table, rows.train),
+        trainLabels: trainingLabelsOf(table, rows.train),
         validate: toMatrix(table, rows.validate, categories),
         validateLabels: labelsOf(table, rows.validate),
         names: table.features.map(({ name }) => name),
@@ -68,7 +68,7 @@ function judge(
     const predictions = new Float64Array(matrices.reduce((sum, { rows }) => sum + rows, 0));
     let from = 0;
     for (const matrix of matrices) {
-      model.predict(matrix, { raw: false, threads }, predictions.subarray(from, from + matrix.rows));
+      model.predict(matrix, threads, predictions.subarray(from, from + matrix.rows));
       from += matrix.rows;
     }
     return { predictions, importance: shares(table.features, model.gain(table.features.length)) };

@@ -33,12 +33,10 @@ export interface Booster {
   trees(): number;
   /** Current probabilities of the first validation set, by its rows. */
   validationProbabilities(out: Float64Array): void;
-  /** Predictions of trees `[from, from + count)` into `out` (length: rows); `raw` leaves the sigmoid out. */
-  predict(
-    matrix: Matrix,
-    options: { raw: boolean; from?: number; count?: number; threads: number },
-    out: Float64Array,
-  ): void;
+  /** Raw scores that training has come to, by rows: initial scores and trees, without the sigmoid. Training is over then. */
+  finalScores(train: Float64Array, validate: Float64Array): void;
+  /** Probabilities by all trees, into `out` (length: rows). */
+  predict(matrix: Matrix, threads: number, out: Float64Array): void;
   /** Model text of the first `count` trees (all when absent). */
   text(count?: number): string;
   /** Total gain by column. */
@@ -56,7 +54,6 @@ export interface LightGbm {
 
 const FLOAT32 = 0;
 const NORMAL = 0;
-const RAW_SCORE = 1;
 const GAIN = 1;
 
 const PROTOTYPES = {
@@ -75,6 +72,7 @@ const PROTOTYPES = {
   LGBM_BoosterMerge: 'int LGBM_BoosterMerge(void *booster, void *other)',
   LGBM_BoosterUpdateOneIter: 'int LGBM_BoosterUpdateOneIter(void *booster, _Out_ int *finished)',
   LGBM_BoosterNumberOfTotalModel: 'int LGBM_BoosterNumberOfTotalModel(void *booster, _Out_ int *trees)',
+  LGBM_BoosterResetParameter: 'int LGBM_BoosterResetParameter(void *booster, const char *parameters)',
   LGBM_BoosterGetPredict: 'int LGBM_BoosterGetPredict(void *booster, int dataset, _Out_ int64_t *length, void *out)',
   LGBM_BoosterPredictForMat:
     'int LGBM_BoosterPredictForMat(void *booster, const void *data, int type, int32_t rows, int32_t columns, int rowMajor, int kind, int from, int count, const char *parameters, _Out_ int64_t *length, void *out)',
@@ -164,25 +162,16 @@ function booster(api: Api, handle: unknown): Booster {
       return trees[0] ?? 0;
     },
     validationProbabilities: (out) => api('LGBM_BoosterGetPredict', handle, 1, [0], out),
-    predict(matrix, { raw, from = 0, count = -1, threads }, out) {
-      const kind = raw ? RAW_SCORE : NORMAL;
-      const { values, rows, columns } = matrix;
+    finalScores(train, validate) {
+      // It is the objective that turns scores into probabilities: without one they come out as they are.
+      api('LGBM_BoosterResetParameter', handle, 'objective=none');
+      api('LGBM_BoosterGetPredict', handle, 0, [0], train);
+      api('LGBM_BoosterGetPredict', handle, 1, [0], validate);
+    },
+    predict({ values, rows, columns }, threads, out) {
       const parameters = `num_threads=${threads} verbosity=-1`;
-      api(
-        'LGBM_BoosterPredictForMat',
-        handle,
-        values,
-        FLOAT32,
-        rows,
-        columns,
-        1,
-        kind,
-        from,
-        count,
-        parameters,
-        [0],
-        out,
-      );
+      const all = [0, -1] as const;
+      api('LGBM_BoosterPredictForMat', handle, values, FLOAT32, rows, columns, 1, NORMAL, ...all, parameters, [0], out);
     },
     text: (count = -1) => grown(api, 'LGBM_BoosterSaveModelToString', [handle, 0, count, GAIN], 1 << 20),
     gain(columns) {

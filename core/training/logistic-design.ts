@@ -76,8 +76,7 @@ export function designOf(table: TrainingTable, train: Uint32Array): Design {
     for (let i = 0; i < numbers.length; i++) {
       const { values: given, mean, scale } = numbers[i] as NumberColumn;
       const x = given[row] as number;
-      // NaN, the only value unlike itself.
-      if (x !== x) {
+      if (Number.isNaN(x)) {
         anyMissing = true;
         continue;
       }

@@ -3,7 +3,7 @@ import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import { logLoss } from './log-loss.ts';
 import { type Design, designOf } from './logistic-design.ts';
-import { labelsOf, rowsOf, type TrainingTable } from './matrix.ts';
+import { labelsOf, rowsOf, type TrainingTable, trainingLabelsOf } from './matrix.ts';
 import type { LogisticNative } from './native-model.ts';
 import { fitNewton, MOST_ITERATIONS, type NewtonFit } from './newton.ts';
 import { type ModelSlice, shares, type Trainer, type TrainerResult } from './trainer.ts';
@@ -21,7 +21,7 @@ export function createLogisticTrainer(): Trainer {
       const validateLabels = labelsOf(table, validate);
       const design = designOf(table, train);
       const lossOf = (weights: Float64Array): number => logLoss(predict(design, validate, weights), validateLabels);
-      const fit = await fitNewton(design, train, labelsOf(table, train), {
+      const fit = await fitNewton(design, train, trainingLabelsOf(table, train), {
         l2,
         onIteration: (round, weights) =>
           surroundings.progress({ round, rounds: MOST_ITERATIONS, loss: lossOf(weights) }),
@@ -47,7 +47,7 @@ function penaltyOf({ params }: ModelSlice): number {
     if (name !== 'l2') throw refuse(`The logistic regression has no parameter "${name}"${nearest(name, ['l2'])}.`);
     if (!(typeof value === 'number' && value > 0)) throw refuse('The parameter "l2" must be a number above 0.');
   }
-  return Number(params['l2'] ?? DEFAULT_L2);
+  return Number(params.l2 ?? DEFAULT_L2);
 }
 
 function predict(design: Design, rows: Uint32Array, weights: Float64Array): Float64Array {

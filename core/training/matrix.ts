@@ -1,6 +1,7 @@
 /** From a feature table to what LightGBM takes: one row-major float32 matrix, categories as codes. */
 import type { FeatureTable } from '../features/read-table.ts';
 import { SPLITS, type Split } from '../spec/artifacts.ts';
+import { RefitError } from '../spec/errors.ts';
 import type { Matrix } from './lightgbm.ts';
 
 /** What trainers read of a table. */
@@ -65,4 +66,14 @@ function codeReader(table: TrainingTable, name: string, levels: readonly string[
 /** Labels of the given rows, 0 or 1. */
 export function labelsOf(table: TrainingTable, rows: Uint32Array): Float32Array {
   return Float32Array.from(rows, (row) => table.label[row] ?? 0);
+}
+
+/** Labels to learn from. @throws RefitError REFIT_LABEL_ONE_CLASS unless both outcomes are among them */
+export function trainingLabelsOf(table: TrainingTable, rows: Uint32Array): Float32Array {
+  const labels = labelsOf(table, rows);
+  if (!labels.includes(0) || !labels.includes(1)) {
+    const message = `The ${rows.length} training rows do not hold both outcomes of the label.`;
+    throw new RefitError('REFIT_LABEL_ONE_CLASS', message, { rows: rows.length });
+  }
+  return labels;
 }

@@ -7,6 +7,8 @@
  * (ONNX runtimes, other tools) answers it alike. Rounding to nearest could move a threshold up onto the next value.
  */
 
+import { RefitError } from '../spec/errors.ts';
+
 /** Model text without its `parameters:` block; LightGBM loads it as before. */
 export function withoutParameters(text: string): string {
   return text.replace(/\n+parameters:\n[\s\S]*?\nend of parameters\n*/, '\n');
@@ -27,12 +29,23 @@ export function withFloat32Thresholds(text: string): string {
 /** Category splits have whole numbers (which set) here: those are float32 values already and stay as they are. */
 function floorAll(line: string): string {
   const floor = (word: string): string => {
-    const value = Number(word);
+    const value = numberOf(word);
     const floored = floor32(value);
-    return floored === value ? word : String(floored);
+    return floored === Number(word) ? word : String(floored);
   };
   return line === '' ? line : line.split(' ').map(floor).join(' ');
 }
+
+/** C++ writes an infinite threshold (every value here, missing ones there) as `inf`, which JavaScript does not read. */
+function numberOf(word: string): number {
+  const value = Number(word.replace(/^([+-]?)inf$/i, '$1Infinity'));
+  if (Number.isNaN(value))
+    throw new RefitError('REFIT_TRAINING_FAILED', `LightGBM wrote the threshold "${word}", which is no number.`);
+  return Math.max(-MOST, Math.min(MOST, value));
+}
+
+/** Largest float32; an infinite threshold becomes it, so that every reader of the text can parse it. */
+const MOST = 3.4028234663852886e38;
 
 const float = new Float32Array(1);
 const bits = new Int32Array(float.buffer);

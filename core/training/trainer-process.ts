@@ -84,13 +84,17 @@ interface Exit {
   error?: Error;
 }
 
-function endOf(child: ChildProcess): Promise<Exit> {
-  return new Promise((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal }));
+/** When the process is gone and its last words are read. Not 'close': that does not come after a disconnect of ours. */
+async function endOf(child: ChildProcess): Promise<Exit> {
+  const silent = new Promise<void>((resolve) => void child.stderr?.once('close', resolve));
+  const exit = await new Promise<Exit>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
     child.once('error', (error) => {
       if (child.pid === undefined) resolve({ code: null, signal: null, error });
     });
   });
+  if (!exit.error) await silent;
+  return exit;
 }
 
 /** Asks, then forces; resolves when the process is gone. */

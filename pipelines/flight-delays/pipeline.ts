@@ -75,11 +75,8 @@ export default definePipeline({
       'day_of_week',
       cyclical('sched_minute', 1440, 'time_of_day'),
     ]),
-    latest('weather', {
-      by: 'origin',
-      fields: ['temp', 'dewp', 'humid', 'wind_speed', 'wind_gust', 'precip', 'pressure', 'visib'],
-      ttl: '6h',
-    }),
+    // Temperature, humidity and pressure tell the season more than the weather, and a season does not come back in a year.
+    latest('weather', { by: 'origin', fields: ['wind_speed', 'wind_gust', 'precip', 'visib'], ttl: '6h' }),
     latest('planes', { by: 'tailnum', fields: [{ plane_year: 'year' }, 'seats', 'engine'] }),
     latest('airports', {
       by: { dest: 'faa' },
@@ -106,21 +103,35 @@ export default definePipeline({
       on: 'departed_at',
       aggregate: { carrier_mean_dep_delay: 'avg(dep_delay)' },
     }),
+    window('flights', {
+      name: 'dest_departures',
+      by: 'dest',
+      over: '4h',
+      on: 'departed_at',
+      aggregate: { dest_mean_dep_delay: 'avg(dep_delay)' },
+    }),
+    window('flights', {
+      name: 'origin_landings',
+      by: 'origin',
+      over: '6h',
+      on: 'landed_at',
+      aggregate: { origin_mean_arr_delay: 'avg(arr_delay)' },
+    }),
   ],
 
   split: { test: '3mo', validate: '1mo', train: { min: '3mo', max: '8mo' } },
   model: gbdt({
     rounds: 300,
     earlyStopping: 30,
-    params: { learning_rate: 0.06, num_leaves: 63, min_data_in_leaf: 200, feature_fraction: 0.7, lambda_l2: 1 },
+    params: { learning_rate: 0.08, num_leaves: 31, min_data_in_leaf: 200, feature_fraction: 0.7, lambda_l2: 1 },
   }),
   search: {
     trials: 4,
     batch: 2,
-    rounds: 80,
+    rounds: 60,
     rowShare: 0.5,
     space: {
-      num_leaves: { min: 15, max: 127, log: true, int: true },
+      num_leaves: { min: 15, max: 63, log: true, int: true },
       min_data_in_leaf: { min: 50, max: 800, log: true, int: true },
       feature_fraction: { min: 0.4, max: 1 },
       lambda_l2: { min: 0.1, max: 20, log: true },

@@ -65,25 +65,29 @@ test('one and two threads give the same bytes, another seed or chunk gives other
 });
 
 describe('the training process, killed', () => {
-  const model = { ...MODEL, rounds: 40 };
+  // Long enough that the kill comes in the middle.
+  const model = { ...MODEL, rounds: 300, chunk: 20, params: { ...MODEL.params, num_leaves: 31 } };
   const key = (suffix: string) => `resume-${suffix}`.padEnd(64, '0');
-  const fit = (threads: number) => createFitModel({ library: LIBRARY, threads });
+  const fitModel = (threads: number) => createFitModel({ library: LIBRARY, threads });
   let undisturbed: FittedModel;
   beforeAll(async () => {
-    undisturbed = await fit(1).run({ trainingSet: fixture.trainingSet, model }, await fixture.context(key('whole')));
+    undisturbed = await fitModel(1).run(
+      { trainingSet: fixture.trainingSet, model },
+      await fixture.context(key('whole')),
+    );
   });
 
   // After the checkpoint with this index is in the store, and this long after it.
   test.each([
     [1, 0, 0],
-    [1, 2, 15],
-    [2, 1, 5],
-    [2, 5, 30],
+    [1, 5, 40],
+    [2, 2, 15],
+    [2, 8, 70],
   ])('threads %i, checkpoint %i, %i ms later: goes on and gives the same bytes', async (threads, index, laterMs) => {
     const step = key(`${threads}-${index}-${laterMs}`);
     const context = await fixture.context(step);
     const checkpoints = createCheckpoints(context.blobs.objects, 'fit-model', step);
-    const running = fit(threads).run({ trainingSet: fixture.trainingSet, model }, context);
+    const running = fitModel(threads).run({ trainingSet: fixture.trainingSet, model }, context);
     const outcome = running.then(
       () => 'finished',
       (error: unknown) => error,
@@ -97,8 +101,8 @@ describe('the training process, killed', () => {
     expect((error as RefitError).retryable).toBe(true);
 
     const told: number[] = [];
-    const again = await fixture.context(step, undefined, (details) => told.push(Number(details['round'])));
-    const resumed = await fit(threads).run({ trainingSet: fixture.trainingSet, model }, again);
+    const again = await fixture.context(step, undefined, (details) => told.push(Number(details.round)));
+    const resumed = await fitModel(threads).run({ trainingSet: fixture.trainingSet, model }, again);
     expect(resumed).toEqual(undisturbed);
     // It did not begin anew: the first chunks were not trained again.
     expect(told.filter((round) => round > 0 && round <= (index + 1) * model.chunk)).toEqual([]);

@@ -6,16 +6,49 @@ import { database } from './dataset.fixture.ts';
 
 /** Patterns that ECMAScript and RE2 read differently, or spell differently. */
 const PATTERNS = [
-  '^.$', '^\\s$', '^[\\s]$', '^\\S$', '^[^\\s]$', '^\\d+$', '^\\w$', '\\bx\\b', '[\\b]', '^[[:a]$', '[.]', '^[^a-z]$',
-  '^\\u00e9$', '^\\u{1F986}$', '^\\ud83e\\udd86$', '^\\x41$', '^\\cJ$', '^\\0$', '^\\p{Lu}$', '^\\P{L}$', '^\\p{Script=Greek}$',
-  '^(?<year>[0-9]{4})$', '^(?:a|b){2,3}$', '^a{2}$', '\\/', '^[\\-a]$', '^\\.$', '^[A-Z0-9]{2}$', '', '^$', '[^]', 'a$',
+  '^.$',
+  '^\\s$',
+  '^[\\s]$',
+  '^\\S$',
+  '^[^\\s]$',
+  '^\\d+$',
+  '^\\w$',
+  '\\bx\\b',
+  '[\\b]',
+  '^[[:a]$',
+  '[.]',
+  '^[^a-z]$',
+  '^\\u00e9$',
+  '^\\u{1F986}$',
+  '^\\ud83e\\udd86$',
+  '^\\x41$',
+  '^\\cJ$',
+  '^\\0$',
+  '^\\p{Lu}$',
+  '^\\P{L}$',
+  '^\\p{Script=Greek}$',
+  '^(?<year>[0-9]{4})$',
+  '^(?:a|b){2,3}$',
+  '^a{2}$',
+  '\\/',
+  '^[\\-a]$',
+  '^\\.$',
+  '^[A-Z0-9]{2}$',
+  '',
+  '^$',
+  '[^]',
+  'a$',
 ];
 const CHARACTERS = [...'aAbxzZé09_-./[]:Ω🦆 \t\n\r\0\b\u00a0\u2028\ufeff\u3000'];
 
 describe('ECMAScript patterns in SQL', () => {
   it('match what JSON Schema says they match', async () => {
-    const text = fc.array(fc.constantFrom(...CHARACTERS, '2013', 'AA', 'ab', 'x y'), { maxLength: 4 }).map((parts) => parts.join(''));
-    const samples = [...new Set([...fc.sample(text, { numRuns: 150, seed: 7 }), ...CHARACTERS])].filter((sample) => !sample.includes('\0'));
+    const text = fc
+      .array(fc.constantFrom(...CHARACTERS, '2013', 'AA', 'ab', 'x y'), { maxLength: 4 })
+      .map((parts) => parts.join(''));
+    const samples = [...new Set([...fc.sample(text, { numRuns: 150, seed: 7 }), ...CHARACTERS])].filter(
+      (sample) => !sample.includes('\0'),
+    );
     const differ = await database('/tmp', async (db) => {
       const found: string[] = [];
       for (const pattern of PATTERNS) {
@@ -23,7 +56,8 @@ describe('ECMAScript patterns in SQL', () => {
         const rows = await db.rows<{ hit: boolean }>(`SELECT * FROM (VALUES ${cells.join(', ')}) t(hit)`);
         const expected = new RegExp(pattern, 'u');
         for (const [i, sample] of samples.entries()) {
-          if (rows[i]?.hit !== expected.test(sample)) found.push(`${pattern} on ${JSON.stringify(sample)}: ${rows[i]?.hit}`);
+          if (rows[i]?.hit !== expected.test(sample))
+            found.push(`${pattern} on ${JSON.stringify(sample)}: ${rows[i]?.hit}`);
         }
       }
       return found;

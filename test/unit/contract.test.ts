@@ -38,9 +38,17 @@ function refusal(schema: Record<string, unknown>): string {
 
 describe('a compiled contract', () => {
   it('holds numbers against their bounds and says which one is broken', async () => {
-    const found = await broken({ type: 'integer', minimum: -60, maximum: 2000 }, ['-61', '-60', '2000', '2001', 'NULL']);
+    const found = await broken({ type: 'integer', minimum: -60, maximum: 2000 }, [
+      '-61',
+      '-60',
+      '2000',
+      '2001',
+      'NULL',
+    ]);
     expect(found).toEqual({ '-61': ['x: minimum -60'], '2001': ['x: maximum 2000'] });
-    expect(await broken({ type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 0.3 }, ['0', '1e-9', '0.3', '0.29'])).toEqual({
+    expect(
+      await broken({ type: 'number', exclusiveMinimum: 0, exclusiveMaximum: 0.3 }, ['0', '1e-9', '0.3', '0.29']),
+    ).toEqual({
       '0': ['x: exclusiveMinimum 0'],
       '0.3': ['x: exclusiveMaximum 0.3'],
     });
@@ -74,9 +82,15 @@ describe('a compiled contract', () => {
     const contract = compileContract({
       required: ['id', 'at'],
       'x-unique': ['id', 'at'],
-      properties: { id: { type: 'string' }, at: { type: 'string', format: 'date-time' }, day: { type: ['string', 'null'], format: 'date' } },
+      properties: {
+        id: { type: 'string' },
+        at: { type: 'string', format: 'date-time' },
+        day: { type: ['string', 'null'], format: 'date' },
+      },
     });
-    expect(contract.columns.map(({ name, sqlType, nullable, required }) => [name, sqlType, nullable, required])).toEqual([
+    expect(
+      contract.columns.map(({ name, sqlType, nullable, required }) => [name, sqlType, nullable, required]),
+    ).toEqual([
       ['id', 'VARCHAR', false, true],
       ['at', 'TIMESTAMP', false, true],
       ['day', 'DATE', true, false],
@@ -86,11 +100,17 @@ describe('a compiled contract', () => {
 
   it('lets annotations pass', () => {
     const words = { title: 't', description: 'd', $comment: 'c', examples: [1], default: 1 };
-    expect(refusal({ $schema: 's', $id: 'i', additionalProperties: false, ...column({ type: 'integer', ...words }) })).toBe('accepted');
+    expect(
+      refusal({ $schema: 's', $id: 'i', additionalProperties: false, ...column({ type: 'integer', ...words }) }),
+    ).toBe('accepted');
   });
 
   it.each([
-    ['multipleOf', column({ type: 'integer', multipleOf: 2 }), /properties\.x\.multipleOf .*"multipleOf" is not supported/],
+    [
+      'multipleOf',
+      column({ type: 'integer', multipleOf: 2 }),
+      /properties\.x\.multipleOf .*"multipleOf" is not supported/,
+    ],
     ['a misspelt keyword', column({ type: 'integer', minimun: 2 }), /did you mean "minimum"/],
     ['$ref', column({ $ref: '#/$defs/x' }), /properties\.x\.\$ref/],
     ['allOf at the root', { allOf: [] }, /allOf/],
@@ -102,7 +122,11 @@ describe('a compiled contract', () => {
     ['a pattern on a time', column({ type: 'string', format: 'date-time', pattern: 'x' }), /pattern does not apply/],
     ['a bound that is text', column({ type: 'integer', minimum: '1' }), /must be a number/],
     ['an enum of another type', column({ type: 'integer', enum: [1, 'a'] }), /"a" is not of the column's type/],
-    ['required without a property', { ...column({ type: 'integer' }), required: ['y'] }, /"y" has no entry in properties/],
+    [
+      'required without a property',
+      { ...column({ type: 'integer' }), required: ['y'] },
+      /"y" has no entry in properties/,
+    ],
     ['x-unique without a property', { ...column({ type: 'integer' }), 'x-unique': ['y'] }, /x-unique/],
     ['a reserved name', { properties: { __known_0: { type: 'integer' } } }, /reserved/],
     ['look-around', column({ type: 'string', pattern: '(?=a)' }), /look-around cannot be checked in SQL/],

@@ -14,7 +14,9 @@ describe('the logical digest', () => {
     expect(await digest(BIG, ['k', 'i'], ['t', 'f'], 4)).toBe(one);
     expect(await digest(`(SELECT * FROM ${BIG} ORDER BY hash(i))`, ['k', 'i'], ['t', 'f'], 4)).toBe(one);
     // Rows that are equal in the given order are ordered by their values.
-    expect(await digest(`(SELECT * FROM ${BIG} ORDER BY hash(i))`, ['k'], ['t', 'f'], 4)).toBe(await digest(BIG, ['k'], ['t', 'f']));
+    expect(await digest(`(SELECT * FROM ${BIG} ORDER BY hash(i))`, ['k'], ['t', 'f'], 4)).toBe(
+      await digest(BIG, ['k'], ['t', 'f']),
+    );
   });
 
   it('changes with any value, order, name, type or row', async () => {
@@ -25,7 +27,11 @@ describe('the logical digest', () => {
       BIG.replace('i / 3 AS f', '(i / 3)::FLOAT AS f'),
     ];
     const digests = await Promise.all(tables.map((table) => digest(table, ['i'], ['t', 'f'])));
-    digests.push(await digest(BIG, ['t'], ['t', 'f']), await digest(BIG, ['i'], ['f', 't']), await digest(BIG, ['i'], ['t']));
+    digests.push(
+      await digest(BIG, ['t'], ['t', 'f']),
+      await digest(BIG, ['i'], ['f', 't']),
+      await digest(BIG, ['i'], ['t']),
+    );
     expect(new Set(digests).size).toBe(digests.length);
   });
 
@@ -33,10 +39,14 @@ describe('the logical digest', () => {
     const cell = fc.option(fc.string({ unit: fc.constantFrom('~', ':', '1', '2', '\n', ''), maxLength: 3 }));
     const row = fc.tuple(cell, cell);
     const pairs = fc.sample(fc.tuple(row, row), { numRuns: 60, seed: 11 });
-    const sql = (values: (string | null)[]) => `(SELECT ${values.map((v) => (v === null ? 'NULL' : literal(v))).join('::VARCHAR AS a, ')}::VARCHAR AS b)`;
+    const sql = (values: (string | null)[]) =>
+      `(SELECT ${values.map((v) => (v === null ? 'NULL' : literal(v))).join('::VARCHAR AS a, ')}::VARCHAR AS b)`;
     await database('/tmp', async (db) => {
       for (const [left, right] of pairs) {
-        const [a, b] = [await logicalDigest(db, sql(left), [], ['a', 'b']), await logicalDigest(db, sql(right), [], ['a', 'b'])];
+        const [a, b] = [
+          await logicalDigest(db, sql(left), [], ['a', 'b']),
+          await logicalDigest(db, sql(right), [], ['a', 'b']),
+        ];
         expect(a === b).toBe(JSON.stringify(left) === JSON.stringify(right));
       }
     });

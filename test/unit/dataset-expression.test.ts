@@ -3,7 +3,8 @@ import { expressionColumns } from '../../core/dataset/expression.ts';
 import { database } from './dataset.fixture.ts';
 
 const COLUMNS = ['a', 'b', 'c', 'dep_delay', 'list', 'json'];
-const columns = (sql: string) => database('/tmp', (db) => expressionColumns(db, sql, 'sources.flights.derive.x', COLUMNS));
+const columns = (sql: string) =>
+  database('/tmp', (db) => expressionColumns(db, sql, 'sources.flights.derive.x', COLUMNS));
 
 describe('an expression', () => {
   it.each([

@@ -22,7 +22,8 @@ const TIMES = {
   eventTime: 'c_departs_at',
   knownAt: { '*': 'c_departs_at - INTERVAL 30 DAY', dep_delay: 'b_departed_at', air_time: 'a_landed_at' },
 };
-const columnsOf = (partition: Partition) => Object.fromEntries(partition.columns.map(({ name, type, known }) => [name, [type, ...known]]));
+const columnsOf = (partition: Partition) =>
+  Object.fromEntries(partition.columns.map(({ name, type, known }) => [name, [type, ...known]]));
 
 describe('extraction', () => {
   it('tells for every column when its values became known, derived columns by what they are made of', async () => {
@@ -35,12 +36,17 @@ describe('extraction', () => {
     expect(new Set([star, delay, air]).size).toBe(3);
     expect(known.time_hour).toEqual(['TIMESTAMP', star]);
     expect(known.slot).toEqual(['VARCHAR', star]);
-    expect(known.b_departed_at?.slice(1).sort()).toEqual([star, delay].sort());
-    expect(known.a_landed_at?.slice(1).sort()).toEqual([star, delay, air].sort());
+    expect([known.b_departed_at?.length, known.a_landed_at?.length]).toEqual([3, 4]);
+    expect(known.b_departed_at?.slice(1)).toEqual(expect.arrayContaining([star, delay]));
+    expect(known.a_landed_at?.slice(1)).toEqual(expect.arrayContaining([star, delay, air]));
     expect(await place.rows(partition.data, `carrier, __event_at, ${star}, ${delay}, ${air}, __bad_known_at`)).toEqual([
       {
         ...{ carrier: 'UA', __event_at: '2013-01-01 10:15:00', __bad_known_at: 'infinity' },
-        ...{ [`${star}`]: '2012-12-02 10:15:00', [`${delay}`]: '2013-01-01 10:35:00', [`${air}`]: '2013-01-01 12:15:00' },
+        ...{
+          [`${star}`]: '2012-12-02 10:15:00',
+          [`${delay}`]: '2013-01-01 10:35:00',
+          [`${air}`]: '2013-01-01 12:15:00',
+        },
       },
       {
         ...{ carrier: 'AA', __event_at: '2013-01-02 10:00:00', __bad_known_at: 'infinity' },
@@ -63,7 +69,10 @@ describe('extraction', () => {
     const rows = `VALUES (TIMESTAMP '2013-01-01', TIMESTAMP '2013-03-01'), (TIMESTAMP '2013-01-02', NULL)`;
     const file = await place.write('f.parquet', `SELECT * FROM (${rows}) t(event, seen)`);
     const partition = await place.extract(file, { eventTime: 'event', knownAt: { '*': 'event' }, recordedAt: 'seen' });
-    expect((await place.rows(partition.data)).map((row) => row.__known_0)).toEqual(['2013-03-01 00:00:00', '2013-01-02 00:00:00']);
+    expect((await place.rows(partition.data)).map((row) => row.__known_0)).toEqual([
+      '2013-03-01 00:00:00',
+      '2013-01-02 00:00:00',
+    ]);
     const always = await place.extract(file, { recordedAt: 'seen' });
     expect((await place.rows(always.data)).map((row) => row.__known_0)).toEqual(['2013-03-01 00:00:00', '-infinity']);
   });
@@ -88,23 +97,38 @@ describe('extraction', () => {
 
   it('gives the same bytes for the same input, in the order of the file', async () => {
     const place = await workplace();
-    const file = await place.write('f.parquet', 'SELECT (i * 7919) % 150001 AS i, md5(i::VARCHAR) AS t FROM range(150001) r(i)');
+    const file = await place.write(
+      'f.parquet',
+      'SELECT (i * 7919) % 150001 AS i, md5(i::VARCHAR) AS t FROM range(150001) r(i)',
+    );
     const [first, again] = [await place.extract(file), await place.extract(file)];
     expect(again).toEqual(first);
-    expect((await place.rows(first.data, 'list(i)[1:3] AS head')).map(({ head }) => head)).toEqual(['[0, 7919, 15838]']);
+    expect((await place.rows(first.data, 'list(i)[1:3] AS head')).map(({ head }) => head)).toEqual([
+      '[0, 7919, 15838]',
+    ]);
   });
 
   it('reads an empty table, and a CSV by its contract', async () => {
     const place = await workplace();
     const empty = await place.extract(await place.write('empty.parquet', `${FLIGHTS} WHERE false`), TIMES);
     expect([empty.rows, empty.badRows, empty.eventRange]).toEqual([0, 0, undefined]);
-    await writeFile(path.join(place.root, 'f.csv'), 'n,x,at,day,ok\n1,1.5,2013-01-01T00:00:00Z,2013-01-01,true\n2.5,,,,\n3,NaN,soon,2013-02-30,maybe\n');
+    await writeFile(
+      path.join(place.root, 'f.csv'),
+      'n,x,at,day,ok\n1,1.5,2013-01-01T00:00:00Z,2013-01-01,true\n2.5,,,,\n3,NaN,soon,2013-02-30,maybe\n',
+    );
     const types = { n: 'integer', x: 'number', at: 'date-time', day: 'date', ok: 'boolean' };
     const properties = Object.fromEntries(
-      Object.entries(types).map(([name, type]) => [name, /^da/.test(type) ? { type: 'string', format: type } : { type }]),
+      Object.entries(types).map(([name, type]) => [
+        name,
+        /^da/.test(type) ? { type: 'string', format: type } : { type },
+      ]),
     );
     const csv = await place.extract('f.csv', { format: 'csv', contract: { properties } });
-    expect(columnsOf(csv)).toMatchObject({ n: ['BIGINT', '__known_0'], x: ['DOUBLE', '__known_0'], at: ['TIMESTAMP', '__known_0'] });
+    expect(columnsOf(csv)).toMatchObject({
+      n: ['BIGINT', '__known_0'],
+      x: ['DOUBLE', '__known_0'],
+      at: ['TIMESTAMP', '__known_0'],
+    });
     expect(csv.rules.map(({ rule, count }) => [rule, count])).toEqual([
       ['n: type integer', 1],
       ['x: type number', 1],
@@ -132,30 +156,65 @@ describe('extraction refuses', () => {
   const contract = { required: ['carrier'], properties: { carrier: { type: 'string' }, minute: { type: 'integer' } } };
 
   it.each([
-    ['SELECT 1 AS minute', contract, 'REFIT_CONTRACT_MISSING_COLUMN', /f\.parquet of source "flights" has no column "carrier"/],
+    [
+      'SELECT 1 AS minute',
+      contract,
+      'REFIT_CONTRACT_MISSING_COLUMN',
+      /f\.parquet of source "flights" has no column "carrier"/,
+    ],
     ["SELECT 'UA' AS Carrier", contract, 'REFIT_CONTRACT_MISSING_COLUMN', /did you mean "Carrier"/],
-    ["SELECT 'UA' AS carrier, 'x' AS minute", contract, 'REFIT_CONTRACT_TYPE', /"minute" of f\.parquet .* is VARCHAR; .* integer/],
+    [
+      "SELECT 'UA' AS carrier, 'x' AS minute",
+      contract,
+      'REFIT_CONTRACT_TYPE',
+      /"minute" of f\.parquet .* is VARCHAR; .* integer/,
+    ],
     ['SELECT 5 AS carrier', contract, 'REFIT_CONTRACT_TYPE', /is INTEGER; its contract wants string/],
-    ["SELECT 'UA' AS carrier, 1 AS __known_0", contract, 'REFIT_SOURCE_UNREADABLE', /"__known_0" has a name that is reserved/],
+    [
+      "SELECT 'UA' AS carrier, 1 AS __known_0",
+      contract,
+      'REFIT_SOURCE_UNREADABLE',
+      /"__known_0" has a name that is reserved/,
+    ],
     ['SELECT 1 AS x', { allOf: [] }, 'REFIT_CONTRACT_INVALID', /allOf/],
-    ["SELECT 'a' AS x", { properties: { x: { type: 'string', pattern: '((a{900}){900})' } } }, 'REFIT_CONTRACT_INVALID', /cannot be checked/],
+    [
+      "SELECT 'a' AS x",
+      { properties: { x: { type: 'string', pattern: '((a{900}){900})' } } },
+      'REFIT_CONTRACT_INVALID',
+      /cannot be checked/,
+    ],
   ])('%s', async (sql, schema, code, message) => {
     const place = await workplace();
     const file = await place.write('f.parquet', sql);
-    await expect(place.extract(file, { contract: schema })).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    await expect(place.extract(file, { contract: schema })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    });
   });
 
   it.each<[string, object, RegExp]>([
-    ['an unknown column', { derive: { y: 'minut + 1' } }, /sources\.flights\.derive\.y .* no column "minut" \(did you mean "minute"/],
+    [
+      'an unknown column',
+      { derive: { y: 'minut + 1' } },
+      /sources\.flights\.derive\.y .* no column "minut" \(did you mean "minute"/,
+    ],
     ['the clock', { derive: { y: 'now()' } }, /now\(\) gives another value each time/],
     ['a circle', { derive: { y: 'z + 1', z: 'y + 1' } }, /derive\.y .* depends on itself \(y, z\)/],
     ['a name that is taken', { derive: { MINUTE: '1' } }, /derive\.MINUTE .* column of that name already/],
     ['types that do not fit', { derive: { y: "time_hour + 'x'::BLOB" } }, /derive\.y /],
     ['an event that is no time', { eventTime: 'minute' }, /sources\.flights\.eventTime .* gives INTEGER, not a time/],
     ['a known-at that is no time', { knownAt: { '*': 'carrier' } }, /knownAt\.\* .* gives VARCHAR, not a time/],
-    ['a known-at for no column', { knownAt: { dep_dlay: 'time_hour' } }, /knownAt\.dep_dlay .*did you mean "dep_delay"/],
+    [
+      'a known-at for no column',
+      { knownAt: { dep_dlay: 'time_hour' } },
+      /knownAt\.dep_dlay .*did you mean "dep_delay"/,
+    ],
     ['a recordedAt that is not there', { recordedAt: 'seen' }, /recordedAt .* no column "seen"/],
-    ['an expression that fails on a good row', { derive: { y: 'CAST(carrier AS INTEGER)' } }, /derive\.y fails on a row.*'UA'/],
+    [
+      'an expression that fails on a good row',
+      { derive: { y: 'CAST(carrier AS INTEGER)' } },
+      /derive\.y fails on a row.*'UA'/,
+    ],
   ])('%s in an expression', async (_, spec, message) => {
     const place = await workplace();
     const file = await place.write('f.parquet', FLIGHTS);
@@ -166,7 +225,9 @@ describe('extraction refuses', () => {
   it('a zone that does not exist', async () => {
     const place = await workplace();
     const error = { code: 'REFIT_PIPELINE_INVALID', message: expect.stringContaining('America/Nowhere') };
-    await expect(place.extract(await place.write('f.parquet', FLIGHTS), { zone: 'America/Nowhere' })).rejects.toMatchObject(error);
+    await expect(
+      place.extract(await place.write('f.parquet', FLIGHTS), { zone: 'America/Nowhere' }),
+    ).rejects.toMatchObject(error);
   });
 
   it.each([
@@ -182,9 +243,12 @@ describe('extraction refuses', () => {
     ],
   ])('a Parquet file that is %s', async (_, damage) => {
     const place = await workplace();
-    const name = await place.write('2013-01.parquet', "SELECT i, md5(i::VARCHAR) AS text FROM range(50000) r(i)");
+    const name = await place.write('2013-01.parquet', 'SELECT i, md5(i::VARCHAR) AS text FROM range(50000) r(i)');
     await damage(path.join(place.root, name));
-    const error = { code: 'REFIT_SOURCE_UNREADABLE', message: expect.stringMatching(/^2013-01\.parquet of source "flights" cannot be read: /) };
+    const error = {
+      code: 'REFIT_SOURCE_UNREADABLE',
+      message: expect.stringMatching(/^2013-01\.parquet of source "flights" cannot be read: /),
+    };
     await expect(place.extract(name)).rejects.toMatchObject(error);
   });
 
@@ -193,9 +257,16 @@ describe('extraction refuses', () => {
     const name = await place.write('f.parquet', FLIGHTS);
     const file = { name, sha256: await fingerprintFile(path.join(place.root, name)) };
     await appendFile(path.join(place.root, name), 'x');
-    const input = { source: 'flights', spec: { format: 'parquet' as const, contract: ANYTHING, zone: 'UTC', derive: {} }, file };
+    const input = {
+      source: 'flights',
+      spec: { format: 'parquet' as const, contract: ANYTHING, zone: 'UTC', derive: {} },
+      file,
+    };
     const extract = createExtractPartition(place);
-    await expect(extract.run(input, await place.context())).rejects.toMatchObject({ code: 'REFIT_CONFLICT', retryable: true });
+    await expect(extract.run(input, await place.context())).rejects.toMatchObject({
+      code: 'REFIT_CONFLICT',
+      retryable: true,
+    });
     const gone = { ...input, file: { ...file, name: 'gone.parquet' } };
     await expect(extract.run(gone, await place.context())).rejects.toMatchObject({ code: 'REFIT_SOURCE_MISSING' });
   });
@@ -205,7 +276,11 @@ describe('extraction refuses', () => {
     const stopped = AbortSignal.abort(new Error('stopped'));
     const name = await place.write('f.parquet', FLIGHTS);
     const file = { name, sha256: await fingerprintFile(path.join(place.root, name)) };
-    const input = { source: 'flights', spec: { format: 'parquet' as const, contract: ANYTHING, zone: 'UTC', derive: {} }, file };
+    const input = {
+      source: 'flights',
+      spec: { format: 'parquet' as const, contract: ANYTHING, zone: 'UTC', derive: {} },
+      file,
+    };
     await expect(createExtractPartition(place).run(input, await place.context(stopped))).rejects.toThrow('stopped');
   });
 });

@@ -12,12 +12,20 @@ async function folder(...files: string[]) {
   }
   return {
     root: place.root,
-    names: async (glob: string) => (await listPartitions(place.root, 'flights', { path: glob })).map(({ name }) => name),
+    names: async (glob: string) =>
+      (await listPartitions(place.root, 'flights', { path: glob })).map(({ name }) => name),
   };
 }
 
 describe('the files of a source', () => {
-  const FILES = ['d/2013-02.parquet', 'd/2013-01.parquet', 'd/.2013-03.parquet', 'd/x.csv', 'd/deep/er/2013-04.parquet', 'e/[1].parquet'];
+  const FILES = [
+    'd/2013-02.parquet',
+    'd/2013-01.parquet',
+    'd/.2013-03.parquet',
+    'd/x.csv',
+    'd/deep/er/2013-04.parquet',
+    'e/[1].parquet',
+  ];
 
   it.each([
     ['d/*.parquet', ['d/2013-01.parquet', 'd/2013-02.parquet']],

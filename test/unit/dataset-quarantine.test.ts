@@ -19,7 +19,8 @@ const SPEC = {
   knownAt: { '*': 'planned - INTERVAL 30 DAY', delay: 'planned + to_minutes(delay)' },
 };
 
-const rows = (...values: string[]) => `SELECT * REPLACE (cost::DOUBLE AS cost) FROM (VALUES ${values.join(', ')}) t(id, planned, delay, gate, cost)`;
+const rows = (...values: string[]) =>
+  `SELECT * REPLACE (cost::DOUBLE AS cost) FROM (VALUES ${values.join(', ')}) t(id, planned, delay, gate, cost)`;
 const GOOD = `(1, TIMESTAMP '2013-02-01 10:00', 5, 'A1', '1.5')`;
 
 async function badKnownAt(place: Workplace, partition: Partition): Promise<(string | null | undefined)[]> {
@@ -38,8 +39,16 @@ describe('a row that breaks its contract', () => {
       { rule: 'cost: type number', column: 'cost', count: 1 },
     ]);
     const [aside] = await place.rows(partition.quarantine ?? partition.data);
-    expect(aside).toMatchObject({ id: '2', delay: '500', cost: 'nan', __rules: expect.stringContaining('delay: maximum 100') });
-    expect((await place.rows(partition.data, 'id, cost')).map(({ id, cost }) => [id, cost])).toEqual([['1', '1.5'], ['2', null]]);
+    expect(aside).toMatchObject({
+      id: '2',
+      delay: '500',
+      cost: 'nan',
+      __rules: expect.stringContaining('delay: maximum 100'),
+    });
+    expect((await place.rows(partition.data, 'id, cost')).map(({ id, cost }) => [id, cost])).toEqual([
+      ['1', '1.5'],
+      ['2', null],
+    ]);
   });
 
   it('is not bad before the broken value was known', async () => {
@@ -53,10 +62,17 @@ describe('a row that breaks its contract', () => {
 
   it('whose missing value is never known is bad once the row is known and its event is past, not beforehand', async () => {
     const place = await workplace();
-    const contract = { ...CONTRACT, required: ['delay'], properties: { ...CONTRACT.properties, delay: { type: 'integer' } } };
+    const contract = {
+      ...CONTRACT,
+      required: ['delay'],
+      properties: { ...CONTRACT.properties, delay: { type: 'integer' } },
+    };
     const missing = `(2, TIMESTAMP '2013-02-02 10:00', NULL, 'A1', '1.0')`;
     const file = await place.write('f.parquet', rows(GOOD, missing));
-    expect(await badKnownAt(place, await place.extract(file, { ...SPEC, contract }))).toEqual(['infinity', '2013-02-02 10:00:00']);
+    expect(await badKnownAt(place, await place.extract(file, { ...SPEC, contract }))).toEqual([
+      'infinity',
+      '2013-02-02 10:00:00',
+    ]);
   });
 
   it('without any time is bad when the newest row of its file was known', async () => {
@@ -99,13 +115,31 @@ describe('types', () => {
   const typed = (type: object) => ({ contract: { properties: { x: type } } });
 
   it.each([
-    ['whole numbers in a DOUBLE column', `SELECT unnest([1.0, 2.5, 1e30, NULL]::DOUBLE[]) AS x`, { type: 'integer' }, 'BIGINT', 2],
-    ['a HUGEINT beyond 64 bits', `SELECT unnest([1, 170141183460469231731687303715884105727]::HUGEINT[]) AS x`, { type: 'integer' }, 'BIGINT', 1],
-    ['a DECIMAL', `SELECT unnest([1.5, 2.0]::DECIMAL(5, 2)[]) AS x`, { type: 'integer' }, 'BIGINT', 1],
+    [
+      'whole numbers in a DOUBLE column',
+      `SELECT unnest([1.0, 2.5, 1e30, NULL]::DOUBLE[]) AS x`,
+      { type: 'integer' },
+      'BIGINT',
+      2,
+    ],
+    [
+      'a HUGEINT beyond 64 bits',
+      `SELECT unnest([1, 170141183460469231731687303715884105727]::HUGEINT[]) AS x`,
+      { type: 'integer' },
+      'BIGINT',
+      1,
+    ],
+    ['a DECIMAL', `SELECT unnest([999.6, 2.0]::DECIMAL(5, 2)[]) AS x`, { type: 'integer' }, 'BIGINT', 1],
     ['integers as numbers', `SELECT 9007199254740993 AS x UNION ALL SELECT 5`, { type: 'number' }, 'DOUBLE', 1],
     ['a column without a single value', `SELECT NULL::INTEGER AS x`, { type: ['string', 'null'] }, 'VARCHAR', 0],
     ['an ENUM', `SELECT 'a'::ENUM('a', 'b') AS x`, { type: 'string' }, 'VARCHAR', 0],
-    ['a date in text', `SELECT unnest(['2013-01-01', '2013-02-30', '1.1.2013']) AS x`, { type: 'string', format: 'date' }, 'DATE', 2],
+    [
+      'a date in text',
+      `SELECT unnest(['2013-01-01', '2013-02-30', '1.1.2013']) AS x`,
+      { type: 'string', format: 'date' },
+      'DATE',
+      2,
+    ],
   ])('%s', async (_, sql, type, sqlType, bad) => {
     const place = await workplace();
     const partition = await place.extract(await place.write('f.parquet', sql), typed(type));
@@ -114,7 +148,10 @@ describe('types', () => {
 
   it('gives a missing optional column as NULL and keeps columns the contract does not name', async () => {
     const place = await workplace();
-    const partition = await place.extract(await place.write('f.parquet', 'SELECT 1 AS y'), typed({ type: 'integer', minimum: 5 }));
+    const partition = await place.extract(
+      await place.write('f.parquet', 'SELECT 1 AS y'),
+      typed({ type: 'integer', minimum: 5 }),
+    );
     expect(await place.rows(partition.data, 'x, y')).toEqual([{ x: null, y: '1' }]);
     expect(partition.badRows).toBe(0);
   });

@@ -27,7 +27,8 @@ async function publish(place: Workplace, input: Partial<SnapshotInput> & Pick<Sn
 
 async function stored(place: Workplace): Promise<string[]> {
   const keys: string[] = [];
-  for (const prefix of ['datasets', 'quarantine']) for await (const key of place.blobs.objects.list(`${prefix}/`)) keys.push(key);
+  for (const prefix of ['datasets', 'quarantine'])
+    for await (const key of place.blobs.objects.list(`${prefix}/`)) keys.push(key);
   return keys;
 }
 
@@ -77,8 +78,12 @@ describe('a snapshot', () => {
     const parts = await partitions(place);
     await expect(publish(place, { partitions: parts, maxBadShare: 0.05 })).rejects.toMatchObject({
       code: 'REFIT_CONTRACT_BAD_ROWS',
-      message: 'Source "flights": 4 of 40 rows (10 %) break the contract, more than the 5 % allowed; most often delay: maximum 100 (4).',
-      details: { rules: [{ rule: 'delay: maximum 100', count: 4 }], quarantine: [{ name: 'd/1.parquet' }, { name: 'd/2.parquet' }] },
+      message:
+        'Source "flights": 4 of 40 rows (10 %) break the contract, more than the 5 % allowed; most often delay: maximum 100 (4).',
+      details: {
+        rules: [{ rule: 'delay: maximum 100', count: 4 }],
+        quarantine: [{ name: 'd/1.parquet' }, { name: 'd/2.parquet' }],
+      },
     });
     expect(await stored(place)).toEqual([]);
     // The same data was fine as of a day when little of that was known.
@@ -90,11 +95,16 @@ describe('a snapshot', () => {
     const parts = await partitions(place);
     await expect(publish(place, { partitions: parts, freshness: '7d' })).rejects.toMatchObject({
       code: 'REFIT_DATA_STALE',
-      message: expect.stringMatching(/as of 2013-02-01T00:00:00Z has its newest event known at 2013-01-04T08:00:00Z, .* 7d/),
+      message: expect.stringMatching(
+        /as of 2013-02-01T00:00:00Z has its newest event known at 2013-01-04T08:00:00Z, .* 7d/,
+      ),
     });
     await publish(place, { partitions: parts, freshness: '7d', asOf: '2013-01-10T00:00:00Z' });
     const early = publish(place, { partitions: parts, freshness: '7d', asOf: '2012-01-01T00:00:00Z' });
-    await expect(early).rejects.toMatchObject({ code: 'REFIT_DATA_STALE', message: expect.stringContaining('no event known') });
+    await expect(early).rejects.toMatchObject({
+      code: 'REFIT_DATA_STALE',
+      message: expect.stringContaining('no event known'),
+    });
   });
 
   it('counts keys that several files share', async () => {
@@ -105,16 +115,23 @@ describe('a snapshot', () => {
     const found = await publish(place, { partitions: [one, two], contract, maxBadShare: 0.5 });
     expect(found.rules[0]).toEqual({ rule: 'across files: unique (id)', column: null, count: 9 });
     const strict = publish(place, { partitions: [one, two], contract, maxBadShare: 0.2 });
-    await expect(strict).rejects.toMatchObject({ code: 'REFIT_CONTRACT_BAD_ROWS', message: expect.stringContaining('12 of 30 rows') });
+    await expect(strict).rejects.toMatchObject({
+      code: 'REFIT_CONTRACT_BAD_ROWS',
+      message: expect.stringContaining('12 of 30 rows'),
+    });
   });
 
   it('needs the same columns in every file', async () => {
     const place = await workplace();
     const [one] = await partitions(place);
-    const other = await place.extract(await place.write('d/3.parquet', `${flights(5, 1)}`), { ...SPEC, derive: { extra: '1' } });
+    const other = await place.extract(await place.write('d/3.parquet', `${flights(5, 1)}`), {
+      ...SPEC,
+      derive: { extra: '1' },
+    });
     await expect(publish(place, { partitions: [one as Partition, other] })).rejects.toMatchObject({
       code: 'REFIT_CONTRACT_TYPE',
-      message: 'Source "flights": column "extra" is missing in d/1.parquet and INTEGER in d/3.parquet; name it in the contract.',
+      message:
+        'Source "flights": column "extra" is missing in d/1.parquet and INTEGER in d/3.parquet; name it in the contract.',
     });
   });
 
@@ -129,7 +146,9 @@ describe('a snapshot', () => {
     );
     expect(row).toEqual({ n: 40, known: 9, good: 36 });
     expect(newestEventOf(parts)).toBe('2013-01-04T08:00:00Z');
-    expect(newestEventOf([{}, { eventRange: { oldest: 'x', newest: '2013-01-04T08:00:00.25Z' } }])).toBe('2013-01-04T08:00:01Z');
+    expect(newestEventOf([{}, { eventRange: { oldest: 'x', newest: '2013-01-04T08:00:00.25Z' } }])).toBe(
+      '2013-01-04T08:00:01Z',
+    );
     expect(newestEventOf([{}])).toBeNull();
   });
 });

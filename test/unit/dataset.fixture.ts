@@ -38,7 +38,10 @@ export async function workplace() {
     async extract(name: string, spec: Partial<ExtractSlice> = {}): Promise<Partition> {
       const sha256 = await fingerprintFile(path.join(root, name));
       const slice: ExtractSlice = { format: 'parquet', contract: ANYTHING, zone: 'UTC', derive: {}, ...spec };
-      return createExtractPartition({ root }).run({ source: 'flights', spec: slice, file: { name, sha256 } }, await place.context());
+      return createExtractPartition({ root }).run(
+        { source: 'flights', spec: slice, file: { name, sha256 } },
+        await place.context(),
+      );
     },
     /** Rows of a blob, all values as text. */
     async rows(ref: BlobRef, columns = '*', where = 'true'): Promise<Record<string, string | null>[]> {

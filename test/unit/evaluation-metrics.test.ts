@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   auc,
+  aucInterval,
   brier,
   calibrationTable,
   expectedCalibrationError,
@@ -75,6 +76,14 @@ describe('auc', () => {
         ).toEqual(auc(rows.scores, rows.labels));
       }),
     );
+  });
+
+  it("has the interval of Hanley and McNeil's example", () => {
+    const interval = aucInterval(0.893, 51, 58);
+    expect(interval?.low).toBeCloseTo(0.829, 3);
+    expect(interval?.high).toBeCloseTo(0.957, 3);
+    expect(aucInterval(1, 5, 5)).toEqual({ low: 1, high: 1 });
+    expect(aucInterval(0.5, 0, 5)).toBeNull();
   });
 
   it('leaves its inputs as they were', () => {

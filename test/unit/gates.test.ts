@@ -139,7 +139,7 @@ describe('not worse than the champion', () => {
       passed: true,
       value: 0.455,
       limit: null,
-      reason: expect.stringContaining('no champion yet') as string,
+      reason: expect.stringContaining('no other model is champion yet') as string,
     });
   });
 

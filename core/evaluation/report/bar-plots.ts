@@ -8,7 +8,8 @@ import { figureOf, plot, px, WIDTH } from './frame.ts';
 import { type Html, html } from './html.ts';
 
 const ROW = 22;
-const NAME_WIDTH = 168;
+const LETTER = 6.6;
+const MOST_NAME_WIDTH = 176;
 /** Rows of a plot; the tables have them all. */
 const SHOWN = 15;
 
@@ -33,7 +34,7 @@ export function importancePlot(importance: readonly { feature: string; share: nu
       },
       y: { label: '', low: 0, high: 1, ticks: [], text: String },
       height: Math.max(1, shown.length) * ROW + 60,
-      left: NAME_WIDTH,
+      left: nameWidth(shown.map(({ feature }) => feature)),
     },
     (scale) =>
       shown.map(({ feature, share }, i) => {
@@ -65,7 +66,7 @@ export function slicePlot(column: string, slices: readonly SliceMetrics[], overa
       x: { label: 'AUC', low, high, ticks: roundTicks(low, high), text: (tick) => tick.toFixed(2) },
       y: { label: '', low: 0, high: 1, ticks: [], text: String },
       height: Math.max(1, shown.length) * ROW + 60,
-      left: NAME_WIDTH,
+      left: nameWidth(shown.map(({ value }) => value)),
     },
     (scale) => [
       html`${overall !== null && html`<line class="reference" x1="${px(scale.x(overall))}" y1="${px(scale.top)}" x2="${px(scale.x(overall))}" y2="${px(scale.bottom)}"/>`}`,
@@ -79,9 +80,15 @@ export function slicePlot(column: string, slices: readonly SliceMetrics[], overa
   );
 }
 
+/** Room for the longest name, within bounds. */
+function nameWidth(names: readonly string[]): number {
+  const longest = Math.max(0, ...names.map((name) => [...name].length));
+  return Math.min(MOST_NAME_WIDTH, Math.max(56, 14 + longest * LETTER));
+}
+
 /** A row's name, cut where it would leave the plot; the whole of it as a hint. */
 function rowName(name: string, left: number, top: number): Html {
-  const most = Math.floor((left - 12) / 6.6);
+  const most = Math.floor((left - 12) / LETTER);
   const letters = [...name];
   const text = letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : name;
   return html`<text class="name" x="${px(left - 8)}" y="${px(top + ROW / 2)}" dy="0.32em" text-anchor="end">${text}${text !== name && html`<title>${name}</title>`}</text>`;

@@ -13,7 +13,7 @@ export interface ReportFacts {
   model: TrainedModel;
   baseline: FittedModel;
   evaluation: Evaluation;
-  /** Null where there is no champion yet. */
+  /** Null where no other model is champion yet. */
   comparison: Comparison | null;
   gates: GateResult[];
   /** Empty where nothing was searched. */

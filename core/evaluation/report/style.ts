@@ -40,10 +40,11 @@ svg .band-name{fill:var(--band-ink);font-weight:600;font-size:13px}svg .band-row
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}th,td{text-align:left;padding:8px 14px 8px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-weight:500;color:var(--soft);font-size:13px;white-space:nowrap}td.n,th.n{text-align:right;white-space:nowrap}td:last-child,th:last-child{padding-right:0}
-td.mark{font-weight:700;width:1.9em}td.name{font-weight:500;overflow-wrap:anywhere}tr.best td{font-weight:600}
+td.mark{font-weight:700;width:1.9em}td.name{font-weight:500;overflow-wrap:break-word}tr.best td{font-weight:600}
 code{font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+section>figure+.scroll{margin-top:14px}.scroll+.note-text{margin-top:12px}
 details{margin-top:14px}summary{cursor:pointer;color:var(--soft);font-size:14px;padding:4px 0}
 footer{margin-top:52px;color:var(--faint);font-size:13px}
-@media (max-width:820px){.plots,.cards{grid-template-columns:1fr}main{padding:28px 16px}h1{font-size:24px}}
-@media print{:root{color-scheme:light;--paper:#fff}body{font-size:11.5px}main{max-width:none;padding:0}h2{margin-top:26px;break-after:avoid}table,tr,.card{break-inside:avoid}h1{font-size:22px}}
+@media screen and (max-width:820px){.plots,.cards{grid-template-columns:1fr}main{padding:28px 16px}h1{font-size:24px}}
+@media print{:root{color-scheme:light;--paper:#fff}body{font-size:11.5px}main{max-width:none;padding:0}h2{margin-top:24px;break-after:avoid}section{break-before:auto}.cards{gap:10px}.plots{gap:10px}.card,figure{padding:10px 12px}.card .big{font-size:24px}.card dl{font-size:10.5px}figcaption,.note-text,.legend{font-size:10.5px}table{font-size:11px}th{font-size:10.5px}th,td{padding-top:4px;padding-bottom:4px}table,tr,.card{break-inside:avoid}h1{font-size:22px}}
 `;

@@ -18,8 +18,9 @@ ${failed.length > 0 && html`<span>${failed.map(({ name }) => name).join(' · ')}
 export function verdict(gates: readonly GateResult[]): string {
   const failed = gates.filter(({ passed }) => !passed).length;
   if (gates.length === 0) return 'No gates declared';
+  if (gates.length === 1) return failed > 0 ? 'The gate failed' : 'The gate passed';
   if (failed > 0) return `${failed} of ${gates.length} gates failed`;
-  return gates.length === 1 ? 'The gate passed' : `All ${gates.length} gates passed`;
+  return `All ${gates.length} gates passed`;
 }
 
 const NAMES = { auc: 'AUC', logLoss: 'Log loss', brier: 'Brier score' } as const;
@@ -49,7 +50,7 @@ function championRow(name: Name, comparison: ReportInput['comparison']): Html | 
 }
 
 function comparedRows(comparison: ReportInput['comparison']): string {
-  if (comparison === null) return ' There is no champion yet.';
+  if (comparison === null) return ' No other model is champion yet.';
   if (comparison.reason !== undefined) return ` The champion could not be compared: ${comparison.reason}.`;
   const { champion, rows, period } = comparison;
   const since = period === null ? '' : `, from ${date(period.from)} to ${date(period.to)}`;
@@ -108,12 +109,12 @@ export function modelFacts({ model, baseline, trainingSet }: ReportInput): Html 
       : `${count(model.rounds)} kept of ${count(model.roundsTrained)} (early stopping)`;
   const facts: [string, string][] = [
     ['trainer', model.trainer],
-    ['features', `${model.features.length} from ${views.size} views`],
+    ['features', `${model.features.length}, from ${views.size} view${views.size === 1 ? '' : 's'}`],
     ['rounds', rounds],
     ['baseline', `${baseline.trainer}, ${baseline.features.length} features`],
   ];
   const parameters = Object.entries(model.params).sort(([a], [b]) => (a < b ? -1 : 1));
-  return html`<div class="card"><h3>Model</h3><table><tbody>
+  return html`<div class="card"><h3>Trainer and parameters</h3><table><tbody>
 ${facts.map(([name, value]) => html`<tr><th>${name}</th><td>${value}</td></tr>`)}
 ${parameters.map(([name, value]) => html`<tr><th>${name}</th><td><code>${parameter(value)}</code></td></tr>`)}
 </tbody></table></div>`;

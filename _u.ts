@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { createFolderStore } from './core/store/folder-store.ts';
+import { createBlobStore } from './core/store/blobs.ts';
+import { createStepCache } from './core/store/step-cache.ts';
+import { loadPipeline } from './core/pipeline/load.ts';
+import { buildTrainingSet } from './core/features/build-training-set.ts';
+import { createFitModel, modelSlice } from './core/training/fit-model.ts';
+import { readTrainingSet } from './core/features/read-table.ts';
+import { metricsOf } from './core/evaluation/metrics.ts';
+const blobs = createBlobStore(createFolderStore('/work/scratch/t/store'));
+const cache = createStepCache({ blobs, versions: {duckdb:'1',lightgbm:'1',onnxruntime:'1'}, scratchRoot: '/work/scratch/t/scratch' });
+const spec = await loadPipeline('pipelines','flight-delays');
+const signal = new AbortController().signal;
+const snapshots = JSON.parse(readFileSync('/work/scratch/t/snaps.json','utf8'));
+const library='.refit/lib/lib_lightgbm.so';
+async function trial(name: string, tweak: (s: any)=>void) {
+  const s: any = structuredClone(spec); tweak(s);
+  const ts = (await cache.run(buildTrainingSet, {spine: s.spine, views: s.features, split: s.split, asOf:'2014-01-01T00:00:00Z', snapshots, slices:[]}, {signal})).output;
+  const t0=Date.now();
+  const fit = await cache.run(createFitModel({library, threads:2}), {trainingSet: ts, model: modelSlice(s.model)}, {signal});
+  const b = await blobs.bytes(fit.output.predictions); const p = new Float64Array(b.slice().buffer);
+  const table = await readTrainingSet(await blobs.path(ts.data), ts, {splits:['test']});
+  const m = metricsOf(p.slice(ts.rows.validate) as any, table.label);
+  console.log(name, m.auc?.toFixed(4), m.logLoss.toFixed(4), fit.output.rounds, ((Date.now()-t0)/1000).toFixed(1), fit.output.importance.slice(0,5).map(i=>i.feature).join(' '));
+}
+const dropW = (...d: string[]) => (s: any) => { s.features[1].fields = s.features[1].fields.filter((f:any)=>!d.includes(f.name)); };
+await trial('base', ()=>{});
+await trial('no temp,dewp,humid,pressure', dropW('temp','dewp','humid','pressure'));
+await trial('no temp,dewp', dropW('temp','dewp'));
+await trial('no pressure', dropW('pressure'));
+const slow = (s: any) => { dropW('temp','dewp','humid','pressure')(s); s.model.params.num_leaves=31; s.model.params.learning_rate=0.08; };
+await trial('leaves31 slim', slow);
+await trial('slim + dest window', s => { slow(s); s.features.push({kind:'window',name:'dw',source:'flights',by:{dest:'dest'},over:'4h',on:'departed_at',aggregate:[{name:'dest_delay',fn:'avg',expr:'dep_delay'}]}); s.features.push({kind:'window',name:'cw',source:'flights',by:{carrier:'carrier'},over:'24h',on:'landed_at',aggregate:[{name:'carrier_arr',fn:'avg',expr:'arr_delay'}]}); });
+await trial('slim + landed', s => { slow(s); s.features.push({kind:'window',name:'dw',source:'flights',by:{origin:'origin'},over:'6h',on:'landed_at',aggregate:[{name:'o_arr',fn:'avg',expr:'arr_delay'}]}); });
+await trial('slim train 6mo', s => { slow(s); s.split.train.max='6mo'; });

@@ -1,0 +1,77 @@
+import path from 'node:path';
+import { Context } from '@temporalio/activity';
+import type { Refit } from '../core/compose/refit.ts';
+import { materializeOnline } from '../core/features/materialize.ts';
+import { decideVersion } from '../core/registry/decisions.ts';
+import { publishVersion, readManifest, versionKey } from '../core/registry/versions.ts';
+import type { Done } from '../core/spec/activities.ts';
+import type { FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
+import type { GateResult } from '../core/spec/evaluation.ts';
+import type { PipelineSpec } from '../core/spec/pipeline.ts';
+import type { RunResult, Verdict } from '../core/spec/run.ts';
+import { digestOf } from '../core/store/digest.ts';
+import type { Judgement } from './evaluate.ts';
+import type { OfData } from './features.ts';
+import { heartbeating } from './run-step.ts';
+
+export type PromoteActivities = ReturnType<typeof createPromoteActivities>;
+
+interface OfVersion extends OfData {
+  trainingSet: TrainingSet;
+  candidate: { model: TrainedModel; baseline: FittedModel; trials: Trial[] };
+  judged: Judgement;
+}
+
+/** What became of the candidate, and which version serves now. */
+export interface Decision {
+  verdict: Verdict;
+  gates: GateResult[];
+  model: RunResult['model'];
+  /** The champion after the decision; the candidate itself where there is none. */
+  serving: number;
+}
+
+export function createPromoteActivities({ blobs, objects, places, online }: Refit) {
+  return {
+    /** Claims a version number for the candidate and publishes what belongs to it; the same candidate gets the same number. */
+    async registerVersion(input: OfVersion): Promise<Done<{ version: number }>> {
+      const spec = await blobs.json<PipelineSpec>(input.spec);
+      const { asOf, trainingSet, candidate, judged, snapshots } = input;
+      const { model, trials } = candidate;
+      return heartbeating('register-version', async () => {
+        const key = versionKey({ model, trainingSet, gates: spec.gates });
+        const { version, existed } = await publishVersion(blobs, {
+          ...{ model: spec.name, key, asOf, spec: input.spec, trainedModel: model, trainingSet, trials, snapshots },
+          ...{ evaluation: judged.evaluation, comparison: judged.comparison, gates: judged.gates, page: judged.page },
+        });
+        return { output: { version }, cached: existed };
+      });
+    },
+
+    /** Brings the online features to asOf; nothing newer is overwritten. Found done when these very snapshots were brought. */
+    async materializeOnline({ spec, asOf, snapshots, force }: OfData): Promise<Done<{ entities: number }>> {
+      const { name, spine, features: views } = await blobs.json<PipelineSpec>(spec);
+      const input = { pipeline: name, spine, views, snapshots, asOf };
+      const store = online();
+      const mark = { view: 'materialized', key: digestOf(input) };
+      return heartbeating('materialize-online', async (context, progress, scratch) => {
+        const [done] = force ? [] : await store.get(mark.view, [mark.key]);
+        if (done) return { output: { entities: Number(done.values[0]) }, cached: true };
+        const signal = context.cancellationSignal;
+        const { entities } = await materializeOnline(input, store, { blobs, scratch: await scratch(places), signal, progress });
+        await store.put(mark.view, [{ key: mark.key, values: [entities], eventAtUs: 0, knownAtUs: 0 }]);
+        return { output: { entities }, cached: false };
+      });
+    },
+
+    /** Promotes or rejects, once for each version: audit first, then routing. */
+    async decide({ spec, version, judged }: OfData & { version: number; judged: Judgement }): Promise<Decision> {
+      const { name } = await blobs.json<PipelineSpec>(spec);
+      const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
+      const decided = await decideVersion(objects, { model: name, version, gates: judged.gates, by: 'rule', workflowId, runId });
+      const { sha256 } = await readManifest(objects, name, version);
+      const folder = path.join(places.store, 'models', name, String(version));
+      return { ...decided, model: { name, version, sha256, path: folder } };
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import type { TrainedModel, TrainingSet } from '../spec/artifacts.ts';
+import type { Comparison, GateResult } from '../spec/evaluation.ts';
+import type { GateSpec } from '../spec/pipeline.ts';
+import { digestOf } from '../store/digest.ts';
+import type { ObjectStore } from '../store/ports.ts';
+import { findBar } from './status.ts';
+import { findManifest, findVersion } from './versions.ts';
+
+/** What makes a version: the model to the last bit, the rows it was made of and judged by, and the gates it has to pass. */
+export function versionKey(of: { model: TrainedModel; trainingSet: TrainingSet; gates: GateSpec[] }): string {
+  const { onnx, native, params, seenUntil } = of.model;
+  return digestOf({
+    onnx: onnx.sha256,
+    native: native.sha256,
+    params,
+    seenUntil,
+    trainingSet: of.trainingSet.digest,
+    gates: of.gates,
+  });
+}
+
+/** What was found about a version when it was registered: it is judged once, on these gates. */
+export interface DecidedVersion {
+  version: number;
+  gates: GateResult[];
+  comparison: Comparison | null;
+  /** It was rejected, and may not be promoted. */
+  barred: boolean;
+}
+
+/** The version of a key if it was registered before. @throws RefitError REFIT_STORE_CORRUPT */
+export async function decidedVersion(
+  objects: ObjectStore,
+  model: string,
+  key: string,
+): Promise<DecidedVersion | undefined> {
+  const version = await findVersion(objects, model, key);
+  const manifest = version === undefined ? undefined : await findManifest(objects, model, version);
+  if (!manifest) return undefined;
+  const { gates, comparison } = manifest;
+  const bar = await findBar(objects, model, manifest.version);
+  return { version: manifest.version, gates, comparison, barred: bar !== undefined };
+}

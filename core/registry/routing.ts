@@ -1,0 +1,119 @@
+/**
+ * Who serves. The audit log leads and routing follows: a promotion is decided when its entry stands in the log, and routing is
+ * then moved to what the log's newest promotion says. Whoever crashes in between is finished by its retry or by the next
+ * promotion. An entry is only added after exactly the entries it was checked against, so every promotion in the log is valid.
+ */
+import type { GateResult } from '../spec/evaluation.ts';
+import type { ObjectStore } from '../store/ports.ts';
+import { appendAfter, readAudit } from './audit.ts';
+import { readJson, untilSettled, writeJson } from './json-object.ts';
+import { type AuditEntry, type Champion, Routing } from './schemas.ts';
+import { barVersion, findBar } from './status.ts';
+import { readManifest } from './versions.ts';
+
+const routingKey = (model: string): string => `routing/${model}.json`;
+
+/** A decision about a version. `decisionId` must be the same in every attempt at the same decision. */
+export interface Decision {
+  model: string;
+  version: number;
+  decisionId: string;
+  /** 'rule', or the person. */
+  by: string;
+  reason: string;
+  gates: GateResult[];
+  runId: string;
+  workflowId: string;
+}
+
+/** `refused`: why routing did not move. 'unchanged': the version serves already; 'older': the champion's asOf is newer. */
+export type Promotion =
+  | { moved: true; entry: AuditEntry }
+  | { moved: false; refused: 'barred' | 'older' | 'unchanged'; reason: string };
+
+/** Routing of a model; undefined before its first promotion. @throws RefitError REFIT_STORE_CORRUPT */
+export async function readRouting(objects: ObjectStore, model: string): Promise<Routing | undefined> {
+  return (await readJson(objects, routingKey(model), Routing))?.value;
+}
+
+/**
+ * Makes a version the champion: intent into the audit log first, then routing by compare-and-set. A retry of a decision that
+ * is in the log already finishes it and answers the same. A decision that was overtaken by a later one stays overtaken.
+ * @throws RefitError REFIT_CONFLICT; REFIT_STORE_CORRUPT when manifest, routing or audit log are damaged
+ */
+export async function promote(
+  objects: ObjectStore,
+  decision: Decision,
+  now: () => Date = () => new Date(),
+): Promise<Promotion> {
+  const { model, version } = decision;
+  const { sha256, asOf, seenUntil, key } = await readManifest(objects, model, version);
+  const to: Champion = { version, sha256, asOf, seenUntil, key };
+  const promotion = await untilSettled<Promotion>(`audit/${model}`, async () => {
+    const entries = await readAudit(objects, model);
+    const known = entries.find(({ decisionId }) => decisionId === decision.decisionId);
+    if (known) return { moved: true, entry: known };
+    const from = championOf(entries);
+    const refused = (await findBar(objects, model, version)) ? refuse('barred', to, from) : refusal(to, from);
+    if (refused) return refused;
+    const draft = { ...decision, action: 'promote' as const, intent: { from, to }, at: now().toISOString() };
+    const entry = await appendAfter(objects, entries, draft);
+    return entry && { moved: true, entry };
+  });
+  await follow(objects, model, now);
+  return promotion;
+}
+
+/** Marks the version as barred and writes the rejection into the audit log, once a decision. @throws as `promote` */
+export async function reject(
+  objects: ObjectStore,
+  decision: Decision,
+  now: () => Date = () => new Date(),
+): Promise<AuditEntry> {
+  const { model, version, by, reason, gates } = decision;
+  // The mark first: should we crash here, the version is barred already.
+  await barVersion(objects, { model, version, by, reason, gates, at: now().toISOString() });
+  return untilSettled<AuditEntry>(`audit/${model}`, async () => {
+    const entries = await readAudit(objects, model);
+    const known = entries.find(({ decisionId }) => decisionId === decision.decisionId);
+    if (known) return known;
+    const champion = championOf(entries);
+    const intent = { from: champion, to: champion };
+    return appendAfter(objects, entries, { ...decision, action: 'reject', intent, at: now().toISOString() });
+  });
+}
+
+function newestPromotion(entries: AuditEntry[]): AuditEntry | undefined {
+  return entries.findLast(({ action }) => action === 'promote');
+}
+
+function championOf(entries: AuditEntry[]): Champion | null {
+  return newestPromotion(entries)?.intent.to ?? null;
+}
+
+function refusal(to: Champion, from: Champion | null): Promotion | undefined {
+  if (from?.version === to.version) return refuse('unchanged', to, from);
+  return from && Date.parse(to.asOf) < Date.parse(from.asOf) ? refuse('older', to, from) : undefined;
+}
+
+function refuse(refused: 'barred' | 'older' | 'unchanged', to: Champion, from: Champion | null): Promotion {
+  const reason = {
+    barred: `Version ${to.version} was rejected and is barred.`,
+    older: `Version ${to.version} is as of ${to.asOf}, the champion (version ${from?.version}) as of ${from?.asOf}.`,
+    unchanged: `Version ${to.version} is the champion already.`,
+  };
+  return { moved: false, refused, reason: reason[refused] };
+}
+
+/** Moves routing to the newest promotion of the log, unless it is there. */
+async function follow(objects: ObjectStore, model: string, now: () => Date): Promise<void> {
+  await untilSettled(routingKey(model), async () => {
+    const newest = newestPromotion(await readAudit(objects, model));
+    const routing = await readJson(objects, routingKey(model), Routing);
+    if (!newest?.intent.to || (routing && routing.value.audit.sequence >= newest.sequence)) return {};
+    const { sequence, hash } = newest;
+    const next = { model, champion: newest.intent.to, audit: { sequence, hash }, updatedAt: now().toISOString() };
+    const condition = routing ? { ifMatch: routing.etag } : ({ create: true } as const);
+    return (await writeJson(objects, routingKey(model), next, condition)) ? {} : undefined;
+  });
+}

@@ -1,0 +1,195 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DuckDb, withDuckDb } from '../../core/dataset/duckdb.ts';
+import { joinViews, type Spine } from '../../core/features/compile.ts';
+import { openSource, type SourceTables } from '../../core/features/source-table.ts';
+import type { FeatureView } from '../../core/spec/pipeline.ts';
+import { iso, rowsSql, type Shape, snapshotOf, time, valuesOf } from './features.fixture.ts';
+import { type Asked, type Fact, type Fn, latestOracle, windowOracle } from './features.oracle.ts';
+
+let scratch: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(path.join(tmpdir(), 'refit-join-'));
+});
+afterAll(() => rm(scratch, { recursive: true, force: true }));
+
+const SHAPE: Shape = {
+  key: ['VARCHAR', '__known_0'],
+  happened: ['TIMESTAMP', '__known_0'],
+  x: ['DOUBLE', '__known_0', '__known_1'],
+  y: ['DOUBLE', '__known_0', '__known_2'],
+};
+const COLUMNS = ['key', 'happened', 'x', 'y', '__known_0', '__known_1', '__known_2', '__event_at', '__bad_known_at'];
+const TYPES = ['VARCHAR', 'TIMESTAMP', 'DOUBLE', 'DOUBLE', ...Array.from({ length: 5 }, () => 'TIMESTAMP')];
+const text = (value: string | null) => (value === null ? 'NULL' : `'${value}'`);
+const number = (value: number | null) => (value === null ? 'NULL' : String(value));
+
+async function load(db: DuckDb, facts: Fact[], asked: Asked[], asOf: number, reference = false) {
+  const rows = facts.map(({ key, event, known, bad, x, y }) => {
+    const own = [text(key), time(event), number(x), number(y), ...known.map(time)];
+    return [...own, time(reference ? null : event), time(bad)];
+  });
+  await db.run(`CREATE OR REPLACE TABLE facts AS ${rowsSql(COLUMNS, TYPES, rows)}`);
+  const spineRows = asked.map(({ key, at }, i) => [String(i), time(at), text(key)]);
+  await db.run(`CREATE OR REPLACE TABLE spine AS ${rowsSql(['__row', '__at', 'id'], ['BIGINT', 'TIMESTAMP', 'VARCHAR'], spineRows)}`);
+  const sources: SourceTables = new Map([['facts', await openSource(db, snapshotOf('facts', SHAPE), 'facts', iso(asOf))]]);
+  const spine: Spine = { relation: 'spine', columns: new Map([['id', 'VARCHAR']]), fields: [] };
+  return { sources, spine };
+}
+
+async function join(db: DuckDb, views: FeatureView[], loaded: { sources: SourceTables; spine: Spine }): Promise<(number | null)[][]> {
+  const { relation, features } = await joinViews({ ...loaded, views });
+  const columns = features.map(({ name }) => `"${name}"`).join(', ');
+  return (await valuesOf(db, `SELECT ${columns} FROM ${relation} ORDER BY __row`)) as (number | null)[][];
+}
+
+const hour = fc.integer({ min: 0, max: 12 });
+const knownAt = fc.oneof({ weight: 6, arbitrary: hour }, { weight: 1, arbitrary: fc.constantFrom(Infinity, -Infinity) });
+const value = fc.option(fc.integer({ min: -20, max: 20 }).map((n) => n / 4), { freq: 6 });
+const key = fc.option(fc.constantFrom('a', 'b'), { freq: 12 });
+const fact: fc.Arbitrary<Fact> = fc.record({
+  key,
+  event: fc.option(hour, { freq: 10 }),
+  known: fc.tuple(knownAt, knownAt, knownAt),
+  bad: fc.oneof({ weight: 8, arbitrary: fc.constant(Infinity) }, { weight: 1, arbitrary: hour }),
+  x: value,
+  y: value,
+});
+const world = fc.record({
+  facts: fc.array(fact, { maxLength: 14 }),
+  asked: fc.array(fc.record({ key, at: fc.integer({ min: 0, max: 14 }) }), { minLength: 1, maxLength: 14 }),
+  asOf: fc.integer({ min: 6, max: 14 }),
+});
+
+const BY = { id: 'key' };
+const fields = [
+  { name: 'fx', expr: 'x' },
+  { name: 'fy', expr: 'y' },
+];
+
+describe('against a plain reading of the definition, on random tables with ties, late rows and missing keys', () => {
+  test('latest: with and without a ttl, by own and declared event time, of reference tables', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      await fc.assert(
+        fc.asyncProperty(world, fc.integer({ min: 1, max: 5 }), async ({ facts, asked, asOf }, ttl) => {
+          const plain: FeatureView = { kind: 'latest', name: 'plain', source: 'facts', by: BY, fields };
+          const short: FeatureView = {
+            ...{ kind: 'latest', name: 'short', source: 'facts', by: BY, on: 'happened', ttl: `${ttl}h` },
+            fields: fields.map(({ name, expr }) => ({ name: `${name}_short`, expr })),
+          };
+          const expected = asked.map((row) => [
+            ...(['x', 'y'] as const).map((column) => latestOracle(facts, row, { asOf, column })),
+            ...(['x', 'y'] as const).map((column) => latestOracle(facts, row, { asOf, column, ttl })),
+          ]);
+          // A table without a single event would be a reference table.
+          const events = [...facts, { ...row(0, 0, 0), key: 'of nobody' }];
+          expect(await join(db, [plain, short], await load(db, events, asked, asOf))).toEqual(expected);
+          const reference = asked.map((row) =>
+            (['x', 'y'] as const).map((column) => latestOracle(facts, row, { asOf, column, reference: true })),
+          );
+          expect(await join(db, [plain], await load(db, facts, asked, asOf, true))).toEqual(reference);
+        }),
+        { numRuns: 60 },
+      );
+    });
+  }, 120_000);
+
+  test('window: every aggregate, over columns that are known at different times', async () => {
+    const wanted: [Fn, 'x' | 'y' | undefined][] = [['count', undefined]];
+    for (const fn of ['count', 'sum', 'avg', 'min', 'max', 'std'] as const) wanted.push([fn, 'x'], [fn, 'y']);
+    await withDuckDb({ scratch }, async (db) => {
+      await fc.assert(
+        fc.asyncProperty(world, fc.integer({ min: 1, max: 5 }), async ({ facts, asked, asOf }, over) => {
+          const view: FeatureView = {
+            ...{ kind: 'window', name: 'w', source: 'facts', by: BY, on: 'happened', over: `${over}h` },
+            aggregate: wanted.map(([fn, column]) => ({ name: `${fn}_${column}`, fn, ...(column ? { expr: column } : {}) })),
+          };
+          const found = await join(db, [view], await load(db, facts, asked, asOf));
+          for (const [i, row] of asked.entries()) {
+            for (const [j, [fn, column]] of wanted.entries()) {
+              const expected = windowOracle(facts, row, { asOf, column, over, fn });
+              const message = `${fn}(${column}) of row ${i}`;
+              if (fn === 'std' && expected !== null) expect(found[i]?.[j], message).toBeCloseTo(expected, 5);
+              else expect(found[i]?.[j], message).toBe(expected);
+            }
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+  }, 120_000);
+});
+
+const known = (at: number): Fact['known'] => [at, at, at];
+const row = (event: number, at: number, x: number): Fact => ({ key: 'a', event, known: known(at), bad: Infinity, x, y: x });
+
+describe('by example', () => {
+  const latest = (ttl?: string): FeatureView => ({ kind: 'latest', name: 'v', source: 'facts', by: BY, fields: [{ name: 'f', expr: 'x' }], ...(ttl ? { ttl } : {}) });
+  const ask = (facts: Fact[], hours: number[], view: FeatureView) =>
+    withDuckDb({ scratch }, async (db) => {
+      const asked = hours.map((at) => ({ key: 'a', at }));
+      return (await join(db, [view], await load(db, facts, asked, 100))).map(([found]) => found);
+    });
+
+  test('an older row answers while the newest is not known yet, and one that comes late never wins', async () => {
+    const facts = [row(8, 8.5, 1), row(9, 12, 2), row(7, 12.5, 3)];
+    expect(await ask(facts, [8, 8.5, 10, 12, 13], latest())).toEqual([null, 1, 1, 2, 2]);
+  });
+
+  test('a row exactly as old as the ttl still answers', async () => {
+    expect(await ask([row(8, 8, 1)], [8, 14, 15], latest('6h'))).toEqual([1, 1, null]);
+  });
+
+  test('a row about the future is no answer before it happens, even where it is known', async () => {
+    expect(await ask([row(8, 1, 1), row(12, 1, 2)], [9, 11, 12], latest())).toEqual([1, 1, 2]);
+  });
+
+  test('std keeps its digits beside a large mean', async () => {
+    const view: FeatureView = { kind: 'window', name: 'w', source: 'facts', by: BY, over: '5h', aggregate: [{ name: 's', fn: 'std', expr: 'x' }] };
+    const facts = [row(1, 1, 1e9 + 1), row(2, 2, 1e9 + 2), row(3, 3, 1e9 + 3)];
+    expect(await ask(facts, [3], view)).toEqual([1]);
+  });
+
+  test('all rows under one key: sums stay exact', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      const { sources, spine } = await load(db, [row(0, 0, 0)], [{ key: 'a', at: 0 }], 1_000_000);
+      await db.run(`CREATE OR REPLACE TABLE facts AS SELECT 'a' AS key, ${time(0)} + to_seconds(i) AS happened, 0.1 * (i % 10) AS x, 0.5 AS y,
+        happened AS __known_0, happened + INTERVAL 90 SECOND AS __known_1, happened AS __known_2, happened AS __event_at,
+        'infinity'::TIMESTAMP AS __bad_known_at FROM range(50000) r(i)`);
+      await db.run(`CREATE OR REPLACE TABLE spine AS SELECT i AS __row, ${time(0)} + to_seconds(i) AS __at, 'a' AS id FROM range(50000) r(i)`);
+      const views: FeatureView[] = [
+        { kind: 'window', name: 'w', source: 'facts', by: BY, over: '1h', aggregate: [{ name: 'n', fn: 'count' }, { name: 'm', fn: 'avg', expr: 'x' }] },
+        latest(),
+      ];
+      const found = await join(db, views, { sources, spine });
+      // The window of an hour, of which the newest 90 s have no x yet: ten values 0 … 0.9, each as often as the others.
+      expect(found[40_000]).toEqual([3600, Math.fround(0.45), Math.fround(0.1 * (39_910 % 10))]);
+      expect(found).toHaveLength(50_000);
+    });
+  });
+
+  test('keys of different number types meet; a number and a text meet by how the number is written', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      const { sources } = await load(db, [{ ...row(1, 1, 5), key: '7' }], [], 100);
+      await db.run(`CREATE OR REPLACE TABLE spine AS SELECT 1 AS __row, ${time(2)} AS __at, 7::BIGINT AS id`);
+      const found = await join(db, [latest()], { sources, spine: { relation: 'spine', columns: new Map([['id', 'BIGINT']]), fields: [] } });
+      expect(found).toEqual([[5]]);
+    });
+  });
+
+  test.each([
+    ['happened', 'TIMESTAMP'],
+    ['[x, y]', 'DOUBLE[]'],
+  ])('%s is refused as a feature', async (expr, type) => {
+    const view: FeatureView = { kind: 'latest', name: 'v', source: 'facts', by: BY, fields: [{ name: 'f', expr }] };
+    await expect(ask([row(1, 1, 1)], [1], view)).rejects.toMatchObject({ code: 'REFIT_EXPRESSION_INVALID', details: { type } });
+  });
+
+  test('a number that float32 cannot hold is missing', async () => {
+    const view: FeatureView = { kind: 'latest', name: 'v', source: 'facts', by: BY, fields: [{ name: 'f', expr: 'x * 1e300' }] };
+    expect(await ask([row(1, 1, 1), row(2, 2, 0)], [1, 2], view)).toEqual([null, 0]);
+  });
+});
