@@ -5,11 +5,11 @@ import { evaluateCandidate } from '../core/evaluation/evaluate-candidate.ts';
 import { judge } from '../core/evaluation/gates.ts';
 import { publishReport } from '../core/evaluation/publish-report.ts';
 import { sampleOnlineParity } from '../core/features/online-parity.ts';
-import { decidedVersion } from '../core/registry/decisions.ts';
-import { readManifest, versionKey } from '../core/registry/versions.ts';
+import { decidedVersion, versionKey } from '../core/registry/decisions.ts';
+import { readManifest } from '../core/registry/versions.ts';
 import { readRouting } from '../core/registry/routing.ts';
 import type { Done } from '../core/spec/activities.ts';
-import type { FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
+import type { BlobRef, FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { Comparison, Evaluation, GateResult, Metrics } from '../core/spec/evaluation.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import type { RunResult } from '../core/spec/run.ts';
@@ -32,7 +32,8 @@ export interface Judgement {
   gates: GateResult[];
   evaluation: Evaluation;
   comparison: Comparison | null;
-  /** Store key of the evaluation page. */
+  /** The evaluation page, and its store key. */
+  report: BlobRef;
   page: string;
   /** The same for people: a path where the store is a folder. */
   reportAddress: string;
@@ -72,7 +73,8 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
       const { test, validate } = evaluation.metrics;
       const metrics = { validate: quality(validate), test: quality(test), baseline: quality(evaluation.baseline.test) };
       const key = page.output.page;
-      const output = { metrics, gates, evaluation, comparison, page: key, reportAddress: path.join(places.store, key) };
+      const reportAddress = path.join(places.store, key);
+      const output = { metrics, gates, evaluation, comparison, report: page.output.report, page: key, reportAddress };
       return { output, cached: page.cached && (compared?.cached ?? true), seconds: page.seconds };
     },
   };

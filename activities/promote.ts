@@ -2,10 +2,12 @@ import path from 'node:path';
 import { Context } from '@temporalio/activity';
 import type { Refit } from '../core/compose/refit.ts';
 import { materializeOnline } from '../core/features/materialize.ts';
-import { decideVersion } from '../core/registry/decisions.ts';
-import { publishVersion, readManifest, versionKey } from '../core/registry/versions.ts';
+import { decideVersion } from '../core/registry/decide-version.ts';
+import { versionKey } from '../core/registry/decisions.ts';
+import type { Lineage } from '../core/registry/schemas.ts';
+import { findManifest, findVersion, readManifest, registerVersion } from '../core/registry/versions.ts';
 import type { Done } from '../core/spec/activities.ts';
-import type { FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
+import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { GateResult } from '../core/spec/evaluation.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import type { RunResult, Verdict } from '../core/spec/run.ts';
@@ -31,18 +33,36 @@ export interface Decision {
   serving: number;
 }
 
+/** Inputs and outputs of the ONNX graph, for whoever calls it. */
+function signatureOf({ features }: TrainedModel): object {
+  const inputs = features.map(({ name, kind }) => ({ name, dtype: kind === 'number' ? 'float32' : 'string', shape: [-1, 1] }));
+  return { inputs, outputs: [{ name: 'probability', dtype: 'float32', shape: [-1, 1] }] };
+}
+
+function lineageOf(spec: BlobRef, trainingSet: TrainingSet, snapshots: Record<string, Snapshot>): Lineage {
+  const sources = Object.entries(snapshots).map(([name, { id, partitions }]) => [
+    name,
+    { snapshot: id, partitions: partitions.map((partition) => ({ name: partition.name, sha256: partition.data.sha256 })) },
+  ]);
+  return { pipeline: { digest: spec.sha256, spec }, trainingSet: trainingSet.digest, sources: Object.fromEntries(sources) };
+}
+
 export function createPromoteActivities({ blobs, objects, places, online }: Refit) {
   return {
     /** Claims a version number for the candidate and publishes what belongs to it; the same candidate gets the same number. */
     async registerVersion(input: OfVersion): Promise<Done<{ version: number }>> {
       const spec = await blobs.json<PipelineSpec>(input.spec);
       const { asOf, trainingSet, candidate, judged, snapshots } = input;
-      const { model, trials } = candidate;
+      const { model } = candidate;
+      const { evaluation, metrics, comparison, gates, report, page } = judged;
       return heartbeating('register-version', async () => {
         const key = versionKey({ model, trainingSet, gates: spec.gates });
-        const { version, existed } = await publishVersion(blobs, {
-          ...{ model: spec.name, key, asOf, spec: input.spec, trainedModel: model, trainingSet, trials, snapshots },
-          ...{ evaluation: judged.evaluation, comparison: judged.comparison, gates: judged.gates, page: judged.page },
+        const claimed = await findVersion(objects, spec.name, key);
+        const existed = claimed !== undefined && (await findManifest(objects, spec.name, claimed)) !== undefined;
+        const { version } = await registerVersion(blobs, {
+          ...{ model: spec.name, key, asOf, trainedModel: model, signature: signatureOf(model) },
+          ...{ metrics, gates, comparison, report, page, profile: evaluation.profile },
+          lineage: lineageOf(input.spec, trainingSet, snapshots),
         });
         return { output: { version }, cached: existed };
       });

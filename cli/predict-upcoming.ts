@@ -1,13 +1,14 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Refit } from '../core/compose/refit.ts';
+import { readSnapshot } from '../core/dataset/read-snapshot.ts';
 import { onlineNamespace } from '../core/features/online-layout.ts';
 import type { OnlineValue } from '../core/features/online-store.ts';
 import { readFeatures } from '../core/features/read-features.ts';
 import { type UpcomingEntity, upcomingEntities } from '../core/features/upcoming-entities.ts';
 import { openOnnxModel } from '../core/onnx/session.ts';
 import { readRouting } from '../core/registry/routing.ts';
-import { readManifest } from '../core/registry/versions.ts';
+import { findManifest, listVersions, readManifest } from '../core/registry/versions.ts';
 import type { FeatureInfo, Snapshot } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
@@ -27,8 +28,8 @@ export async function predictUpcoming(
   const { blobs, objects, places } = refit;
   const champion = (await readRouting(objects, model))?.champion;
   if (!champion) throw new RefitError('REFIT_REJECTED', `The model ${model} has no champion yet: no version passed its gates.`);
-  const { trainedModel, spec: specRef } = await readManifest(objects, model, champion.version);
-  const { spine, features: views } = await blobs.json<PipelineSpec>(specRef);
+  const { trainedModel, lineage } = await readManifest(objects, model, champion.version);
+  const { spine, features: views } = await blobs.json<PipelineSpec>(lineage.pipeline.spec);
   await mkdir(places.state, { recursive: true });
   const scratch = await mkdtemp(path.join(places.state, 'predict-'));
   try {
@@ -50,14 +51,12 @@ export async function predictUpcoming(
 
 /** The data of the newest run, whatever its verdict: a rejected version is registered with its lineage, too. */
 async function newestSnapshots({ objects }: Refit, model: string): Promise<Record<string, Snapshot>> {
-  const manifests = [];
-  for await (const key of objects.list(`models/${model}/`)) {
-    const version = /\/(\d+)\/manifest\.json$/.exec(key)?.[1];
-    if (version) manifests.push(await readManifest(objects, model, Number(version)));
-  }
+  const numbers = await listVersions(objects, model);
+  const manifests = (await Promise.all(numbers.map((version) => findManifest(objects, model, version)))).flatMap((found) => found ?? []);
   const newest = manifests.sort((a, b) => (a.asOf < b.asOf ? -1 : 1)).at(-1);
-  if (!newest) throw new RefitError('REFIT_INTERNAL', `The model ${model} has a champion but no version.`);
-  return newest.snapshots;
+  const sources = Object.entries(newest?.lineage.sources ?? {});
+  const snapshots = sources.map(async ([source, { snapshot }]) => [source, await readSnapshot(objects, source, snapshot)] as const);
+  return Object.fromEntries(await Promise.all(snapshots));
 }
 
 function columnsOf(features: FeatureInfo[], rows: Record<string, OnlineValue>[]) {

@@ -6,8 +6,8 @@
  * these per key answer every t by one ASOF join, however many rows a key has. `min` and `max` cannot be subtracted: they
  * look through the rows of the two time buckets (each `over` wide) that the window touches.
  *
- * Sums are exact and do not depend on order, threads or path: values are taken as whole multiples of 2^-20 (about 1e-6) in
- * 128-bit integers. Values beyond ±4e9 overflow `std`, values beyond 1e25 the others.
+ * Sums are exact and do not depend on order, threads or path: values are taken as whole multiples of 2^-32 (about 2e-10), for
+ * `std` of 2^-20 (about 1e-6), in 128-bit integers. Beyond ±4e9 `std` may overflow, beyond ±1e20 the others; both are errors.
  *
  *   over = 2h:  event 08:00 known 08:30 value 5   →  +5 at 08:30, -5 at 10:00
  *               event 09:00 known 09:00 value 7   →  +7 at 09:00, -7 at 11:00
@@ -23,8 +23,10 @@ import { finite, kindOf } from './feature-columns.ts';
 import type { KeyPair } from './join-keys.ts';
 import { type Expression, knownSql, type SourceTable } from './source-table.ts';
 
-/** Steps per unit of the fixed-point numbers. */
-const SCALE = 1_048_576;
+/** Steps per unit of the fixed-point numbers; squares need twice the digits. */
+function scaleOf(fn: Aggregate['fn']): number {
+  return fn === 'std' ? 2 ** 20 : 2 ** 32;
+}
 
 interface Measure {
   aggregate: Aggregate;
@@ -114,15 +116,16 @@ function moveSql(column: string, i: number, sign: 1 | -1): string {
 /** From exact totals to the value, over `e`. */
 function resultSql(fn: Aggregate['fn'], i: number): string {
   const [n, s, q] = [`e.__n${i}`, `e.__s${i}`, `e.__q${i}`];
+  const scale = scaleOf(fn);
   if (fn === 'count') return `coalesce(${n}, 0)`;
-  if (fn === 'sum') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${SCALE} END`;
-  if (fn === 'avg') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${n}::DOUBLE / ${SCALE} END`;
+  if (fn === 'sum') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${scale} END`;
+  if (fn === 'avg') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${n}::DOUBLE / ${scale} END`;
   // Squares are taken about m, the mean rounded to a step, while still exact: a large mean costs no digits.
   // Σ(v-m)² = q - m(2s - nm); the rest of the mean, r = s - nm, takes r²/n off.
   const m = `(${s} // ${n})`;
   const about = `(${q} - ${m} * (2 * ${s} - ${n} * ${m}))::DOUBLE`;
   const rest = `(${s} - ${n} * ${m})::DOUBLE`;
-  return `CASE WHEN ${n} > 1 THEN sqrt(greatest(${about} - ${rest} * ${rest} / ${n}::DOUBLE, 0) / (${n}::DOUBLE - 1)) / ${SCALE} END`;
+  return `CASE WHEN ${n} > 1 THEN sqrt(greatest(${about} - ${rest} * ${rest} / ${n}::DOUBLE, 0) / (${n}::DOUBLE - 1)) / ${scale} END`;
 }
 
 /** Rows of the source with key, event time, and per measure: value, time of entering, whether it counts. */
@@ -133,7 +136,7 @@ function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Me
     return [
       `greatest((${event.sql})::TIMESTAMP, ${known}) AS __enters${i}`,
       `(${number ?? value?.sql ?? 'true'}) IS NOT NULL AS __counts${i}`,
-      ...(number ? [`${isExtreme(aggregate) ? number : `round((${number}) * ${SCALE})::HUGEINT`} AS __value${i}`] : []),
+      ...(number ? [`${isExtreme(aggregate) ? number : `round((${number}) * ${scaleOf(aggregate.fn)})::HUGEINT`} AS __value${i}`] : []),
     ];
   });
   return `raw AS (

@@ -1,8 +1,7 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { BlobRef, TrainedModel } from '../spec/artifacts.ts';
-import { Comparison, GateResult } from '../spec/evaluation.ts';
-import { RunResult } from '../spec/run.ts';
+import { BlobRef, Snapshot, TrainedModel, TrainingSet, Trial } from '../spec/artifacts.ts';
+import { Comparison, Evaluation, GateResult } from '../spec/evaluation.ts';
 
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Version = Type.Integer({ minimum: 1 });
@@ -11,9 +10,8 @@ const Version = Type.Integer({ minimum: 1 });
 export const VersionIndex = Type.Object({ model: Type.String(), versions: Type.Record(Type.String(), Version) });
 export type VersionIndex = Static<typeof VersionIndex>;
 
-/** From a version back to the raw rows. */
+/** `lineage.json`: from a version back to the raw rows. */
 export const Lineage = Type.Object({
-  /** The pipeline's specification, and its digest. */
   pipeline: Type.Object({ digest: Sha256, spec: BlobRef }),
   /** Logical digest of the training set. */
   trainingSet: Type.String(),
@@ -38,15 +36,18 @@ export const VersionManifest = Type.Object({
   seenUntil: Type.String(),
   /** SHA-256 of model.onnx. */
   sha256: Sha256,
+  /** The pipeline's specification; its SHA-256 is the pipeline's digest. */
+  spec: BlobRef,
   trainedModel: TrainedModel,
-  /** Inputs and outputs of model.onnx. */
-  signature: Type.Unknown(),
-  metrics: RunResult.properties.metrics,
+  trainingSet: TrainingSet,
+  trials: Type.Array(Trial),
+  /** What the run saw of each source. */
+  snapshots: Type.Record(Type.String(), Snapshot),
+  evaluation: Evaluation,
   gates: Type.Array(GateResult),
-  /** What the gates held against the champion of that time; null when there was none. */
+  /** Against the champion of that time; null when there was none. */
   comparison: Type.Union([Comparison, Type.Null()]),
-  /** The evaluation page: its bytes, and its key under `reports/`. */
-  report: Type.Union([BlobRef, Type.Null()]),
+  /** Store key of the evaluation page. */
   page: Type.Union([Type.String(), Type.Null()]),
   /** Reference profile that drift is measured against. */
   profile: BlobRef,

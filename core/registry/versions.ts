@@ -2,8 +2,11 @@
  * Versions of a model. One compare-and-set index maps version key → version, so that one key has one version whatever
  * crashes; a version's folder is complete when its manifest is there, and everything else in it follows from the manifest.
  */
+import { OUTPUT_NAME } from '../onnx/graph-builder.ts';
+import type { TrainedModel, TrainingSet } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
-import { fileDigest, sha256 } from '../store/digest.ts';
+import type { GateSpec } from '../spec/pipeline.ts';
+import { digestOf, fileDigest, sha256 } from '../store/digest.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
 import { jsonBytes, readJson, untilSettled, writeJson } from './json-object.ts';
 import { VersionIndex, VersionManifest } from './schemas.ts';
@@ -59,43 +62,83 @@ export async function readManifest(objects: ObjectStore, model: string, version:
   return manifest;
 }
 
+/** What makes a version: the model to the last bit, the rows it was made of and judged by, and the gates it has to pass. */
+export function versionKey(of: { model: TrainedModel; trainingSet: TrainingSet; gates: GateSpec[] }): string {
+  const { onnx, native, params, seenUntil } = of.model;
+  const model = { onnx: onnx.sha256, native: native.sha256, params, seenUntil };
+  return digestOf({ model, trainingSet: of.trainingSet.digest, gates: of.gates });
+}
+
 /** What a caller says of a new version; the rest of its manifest follows. */
-export type VersionDraft = Omit<VersionManifest, 'version' | 'sha256' | 'seenUntil' | 'createdAt'>;
+export type VersionDraft = Omit<
+  VersionManifest,
+  'version' | 'sha256' | 'seenUntil' | 'profile' | 'lineage' | 'createdAt'
+>;
 
 /**
  * Claims the version of the draft's key and completes its folder. A version that is complete keeps its manifest, whatever the
- * draft says, and has damaged files mended. @returns the manifest in force
+ * draft says, and has damaged files mended. `existed`: it was complete before.
  * @throws RefitError REFIT_CONFLICT, REFIT_STORE_CORRUPT when the model's blobs are damaged
  */
-export async function registerVersion(
-  blobs: BlobStore,
-  draft: VersionDraft,
-  now: () => Date = () => new Date(),
-): Promise<VersionManifest> {
-  return publishVersion(blobs, await claimVersion(blobs.objects, draft.model, draft.key), draft, now);
-}
-
-/** As `registerVersion`, for a version that is claimed. */
 export async function publishVersion(
   blobs: BlobStore,
-  version: number,
   draft: VersionDraft,
   now: () => Date = () => new Date(),
-): Promise<VersionManifest> {
+): Promise<{ version: number; manifest: VersionManifest; existed: boolean }> {
   const { objects } = blobs;
-  const { onnx, seenUntil } = draft.trainedModel;
-  if (!(await findManifest(objects, draft.model, version))) {
-    const proposed = { ...draft, version, sha256: onnx.sha256, seenUntil, createdAt: now().toISOString() };
+  const { model } = draft;
+  const version = await claimVersion(objects, model, draft.key);
+  const existed = (await findManifest(objects, model, version)) !== undefined;
+  if (!existed) {
+    const proposed = complete(draft, version, now());
     await writeFiles(blobs, proposed);
-    await writeJson(objects, manifestKey(draft.model, version), proposed, { create: true });
+    await writeJson(objects, manifestKey(model, version), proposed, { create: true });
   }
   // A racing attempt with another draft may have been first: the files are those of the manifest that stands.
-  const manifest = await readManifest(objects, draft.model, version);
+  const manifest = await readManifest(objects, model, version);
   if (manifest.key !== draft.key) {
-    throw new RefitError('REFIT_INTERNAL', `Version ${version} of ${draft.model} belongs to another key.`, { version });
+    throw new RefitError(
+      'REFIT_STORE_CORRUPT',
+      `Version ${version} of ${model} belongs to another key than its index says.`,
+      {
+        model,
+        version,
+      },
+    );
   }
   await writeFiles(blobs, manifest);
-  return manifest;
+  return { version, manifest, existed };
+}
+
+function complete(draft: VersionDraft, version: number, now: Date): VersionManifest {
+  const { trainedModel, evaluation, snapshots, spec, trainingSet } = draft;
+  const sources = Object.entries(snapshots).map(([source, { id, partitions }]) => [
+    source,
+    { snapshot: id, partitions: partitions.map(({ name, data }) => ({ name, sha256: data.sha256 })) },
+  ]);
+  return {
+    ...draft,
+    version,
+    sha256: trainedModel.onnx.sha256,
+    seenUntil: trainedModel.seenUntil,
+    profile: evaluation.profile,
+    lineage: {
+      pipeline: { digest: spec.sha256, spec },
+      trainingSet: trainingSet.digest,
+      sources: Object.fromEntries(sources) as VersionManifest['lineage']['sources'],
+    },
+    createdAt: now.toISOString(),
+  };
+}
+
+/** Inputs and outputs of model.onnx: one column [rows, 1] a feature in, probabilities out; names are those of the graph. */
+function signatureOf({ trainedModel }: VersionManifest): object {
+  const inputs = trainedModel.features.map(({ name, kind }) => ({
+    name,
+    dtype: kind === 'number' ? 'float32' : 'string',
+    shape: ['rows', 1],
+  }));
+  return { inputs, outputs: [{ name: OUTPUT_NAME, dtype: 'float32', shape: ['rows'] }] };
 }
 
 /** Everything beside the manifest, each file written only where it is missing or differs. */
@@ -108,8 +151,8 @@ async function writeFiles(blobs: BlobStore, manifest: VersionManifest): Promise<
     await objects.putFile(modelKey, await blobs.path(manifest.trainedModel.onnx));
   }
   const files = {
-    'signature.json': jsonBytes(manifest.signature),
-    'metrics.json': jsonBytes({ metrics: manifest.metrics, gates: manifest.gates }),
+    'signature.json': jsonBytes(signatureOf(manifest)),
+    'metrics.json': jsonBytes(metricsOf(manifest)),
     'profile.json': await blobs.bytes(manifest.profile),
     'lineage.json': jsonBytes(manifest.lineage),
   };
@@ -117,4 +160,9 @@ async function writeFiles(blobs: BlobStore, manifest: VersionManifest): Promise<
     const found = await objects.get(`${folder}/${name}`);
     if (!found || sha256(found.body) !== sha256(bytes)) await objects.put(`${folder}/${name}`, bytes);
   }
+}
+
+function metricsOf({ evaluation, comparison, gates }: VersionManifest): object {
+  const { metrics, baseline, slices, parity } = evaluation;
+  return { ...metrics, baseline, slices, parity, comparison, gates };
 }
