@@ -2,7 +2,14 @@ import path from 'node:path';
 import { type DuckDb, identifier, literal } from '../dataset/duckdb.ts';
 import { logicalDigest } from '../dataset/logical-digest.ts';
 import { isoSql, timestampLiteral } from '../dataset/time-sql.ts';
-import { type FeatureInfo, type Period, type Snapshot, SPLITS, type Split, type TrainingSet } from '../spec/artifacts.ts';
+import {
+  type FeatureInfo,
+  type Period,
+  type Snapshot,
+  SPLITS,
+  type Split,
+  type TrainingSet,
+} from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { FeatureView, SpineSpec, SplitSpec } from '../spec/pipeline.ts';
 import { defineStep } from '../store/step.ts';
@@ -44,7 +51,12 @@ export function writeTrainingSet(input: TrainingSetInput, context: FeatureContex
   return withSources(input, context, (db, sources) => write(db, sources, input, context));
 }
 
-async function write(db: DuckDb, sources: SourceTables, input: TrainingSetInput, context: FeatureContext): Promise<TrainingSet> {
+async function write(
+  db: DuckDb,
+  sources: SourceTables,
+  input: TrainingSetInput,
+  context: FeatureContext,
+): Promise<TrainingSet> {
   const { spine: spec, views, asOf, slices } = input;
   const source = sourceOf(sources, spec.source, 'spine');
   // A label or a prediction after asOf cannot count: such rows are not even looked at.
@@ -58,7 +70,14 @@ async function write(db: DuckDb, sources: SourceTables, input: TrainingSetInput,
   checkNames(features, [...spec.key, 'predict_at']);
   const kept = slices.filter((name) => !features.some((feature) => feature.name === name));
   for (const name of kept) source.column(name, 'slices');
-  const columns = [...spec.key, 'predict_at', '__split', '__label', ...features.map(({ name }) => name), ...kept.map((name) => `__slice_${name}`)];
+  const columns = [
+    ...spec.key,
+    'predict_at',
+    '__split',
+    '__label',
+    ...features.map(({ name }) => name),
+    ...kept.map((name) => `__slice_${name}`),
+  ];
   await joinAll(db, relation, spec.key, features, kept);
   const counts = await countSplits(db, periods);
   const file = path.join(context.scratch, 'training-set.parquet');
@@ -85,15 +104,23 @@ async function available(db: DuckDb): Promise<Available> {
  * `__chosen`: the spine's rows of the three periods whose label was known in time: before the next period begins, so that a
  * model trained or tuned on a period could have been made at its end.
  */
-async function assignSplits(db: DuckDb, periods: Record<Split, Period>, asOf: string): Promise<TrainingSet['excluded']> {
+async function assignSplits(
+  db: DuckDb,
+  periods: Record<Split, Period>,
+  asOf: string,
+): Promise<TrainingSet['excluded']> {
   const time = timestampLiteral;
   const within = ({ from, to }: Period) => `__predict_at >= ${time(from)} AND __predict_at < ${time(to)}`;
   const cases = SPLITS.map((split) => `WHEN ${within(periods[split])} THEN ${literal(split)}`);
-  const deadlines = SPLITS.map((split) => `WHEN ${literal(split)} THEN ${time(split === 'test' ? asOf : periods[split].to)}`);
+  const deadlines = SPLITS.map(
+    (split) => `WHEN ${literal(split)} THEN ${time(split === 'test' ? asOf : periods[split].to)}`,
+  );
   await db.run(`CREATE TEMP TABLE __judged AS
     SELECT *, CASE __split ${deadlines.join(' ')} END AS __deadline
     FROM (SELECT *, CASE ${cases.join(' ')} END AS __split FROM __spine) WHERE __split IS NOT NULL`);
-  await db.run(`CREATE TEMP TABLE __chosen AS SELECT * FROM __judged WHERE __label IS NOT NULL AND __label_known <= __deadline`);
+  await db.run(
+    `CREATE TEMP TABLE __chosen AS SELECT * FROM __judged WHERE __label IS NOT NULL AND __label_known <= __deadline`,
+  );
   const [row] = await db.rows<{ unlabelled: number; late: number }>(`SELECT
     count(*) FILTER (WHERE __label IS NULL)::DOUBLE AS unlabelled,
     count(*) FILTER (WHERE __label IS NOT NULL AND __label_known > __deadline)::DOUBLE AS late FROM __judged`);
@@ -101,12 +128,23 @@ async function assignSplits(db: DuckDb, periods: Record<Split, Period>, asOf: st
 }
 
 /** `__training_set`: all columns, with the row's `__position` in the order of prediction time, keys, then values. */
-async function joinAll(db: DuckDb, relation: string, key: string[], features: FeatureInfo[], slices: string[]): Promise<void> {
+async function joinAll(
+  db: DuckDb,
+  relation: string,
+  key: string[],
+  features: FeatureInfo[],
+  slices: string[],
+): Promise<void> {
   const values = features.map(({ name }) => `f.${identifier(name)}`);
   const sliced = slices.map((name) => `s.${identifier(`__slice_${name}`)}`);
   const keys = key.map((name) => `s.${identifier(name)}`);
   // Rows alike in time and keys are ordered by their values: the order of the files must not show.
-  const order = ['s.__predict_at', ...keys.map((sql) => `${sql}::VARCHAR`), 's.__label', `hash(${[...values, ...sliced].join(', ')})`];
+  const order = [
+    's.__predict_at',
+    ...keys.map((sql) => `${sql}::VARCHAR`),
+    's.__label',
+    `hash(${[...values, ...sliced].join(', ')})`,
+  ];
   await db.run(`CREATE TEMP TABLE __training_set AS
     SELECT ${[...keys, 's.__predict_at AS predict_at', 's.__split', 's.__label', ...values, ...sliced].join(', ')},
       row_number() OVER (ORDER BY ${order.join(', ')}) AS __position
@@ -114,7 +152,10 @@ async function joinAll(db: DuckDb, relation: string, key: string[], features: Fe
 }
 
 /** @throws RefitError REFIT_WINDOW_EMPTY, REFIT_LABEL_ONE_CLASS */
-async function countSplits(db: DuckDb, periods: Record<Split, Period>): Promise<Pick<TrainingSet, 'rows' | 'positives'>> {
+async function countSplits(
+  db: DuckDb,
+  periods: Record<Split, Period>,
+): Promise<Pick<TrainingSet, 'rows' | 'positives'>> {
   const found = await db.rows<{ split: Split; rows: number; positives: number }>(`SELECT __split AS split,
     count(*)::DOUBLE AS rows, count(*) FILTER (WHERE __label)::DOUBLE AS positives FROM __training_set GROUP BY __split`);
   const rows = { train: 0, validate: 0, test: 0 };

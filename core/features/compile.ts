@@ -49,16 +49,26 @@ export async function joinViews({ spine, views, sources }: JoinRequest): Promise
   for (const view of views) {
     if (view.kind === 'fields') features.push(...spine.fields.filter((feature) => feature.view === view.name));
     else if (view.kind === 'window') {
-      join(view.aggregate.map(({ name }) => name), windowSql(await compileWindow(view, sources, spine.columns), spine.relation));
+      join(
+        view.aggregate.map(({ name }) => name),
+        windowSql(await compileWindow(view, sources, spine.columns), spine.relation),
+      );
       features.push(...windowFeatures(view));
     } else {
       const plan = await compileLatest(view, sources, spine.columns);
-      for (const { outputs, sql } of latestLookups(plan, spine.relation)) join(outputs.map(({ name }) => name), sql);
+      for (const { outputs, sql } of latestLookups(plan, spine.relation))
+        join(
+          outputs.map(({ name }) => name),
+          sql,
+        );
       features.push(...plan.outputs.map(({ feature }) => feature));
     }
   }
   const selected = features.map(({ name }) => `${columns.get(name)} AS ${identifier(name)}`);
-  return { relation: `(SELECT ${['s.__row', ...selected].join(', ')}\nFROM ${spine.relation} s\n${joins.join('\n')})`, features };
+  return {
+    relation: `(SELECT ${['s.__row', ...selected].join(', ')}\nFROM ${spine.relation} s\n${joins.join('\n')})`,
+    features,
+  };
 }
 
 /** A latest view, checked. @throws RefitError REFIT_PIPELINE_INVALID, REFIT_EXPRESSION_INVALID */
@@ -72,9 +82,13 @@ export async function compileLatest(view: LatestView, sources: SourceTables, col
     ttl: view.ttl,
   };
   if (view.ttl && !plan.event) {
-    throw new RefitError('REFIT_PIPELINE_INVALID', `features.${view.name} has a ttl, but ${source.name} has no event time to count it from.`, {
-      view: view.name,
-    });
+    throw new RefitError(
+      'REFIT_PIPELINE_INVALID',
+      `features.${view.name} has a ttl, but ${source.name} has no event time to count it from.`,
+      {
+        view: view.name,
+      },
+    );
   }
   return plan;
 }
@@ -84,9 +98,13 @@ export async function compileWindow(view: WindowView, sources: SourceTables, col
   const source = sourceOf(sources, view.source, `features.${view.name}`);
   const event = await eventOf(view, source);
   if (!event) {
-    throw new RefitError('REFIT_PIPELINE_INVALID', `features.${view.name} is a window, but ${source.name} has no event time; declare \`on\`.`, {
-      view: view.name,
-    });
+    throw new RefitError(
+      'REFIT_PIPELINE_INVALID',
+      `features.${view.name} is a window, but ${source.name} has no event time; declare \`on\`.`,
+      {
+        view: view.name,
+      },
+    );
   }
   return planWindow(view, source, joinKeys(view.by, columns, source, view.name), event);
 }
@@ -96,7 +114,10 @@ async function eventOf(view: LatestView | WindowView, source: SourceTable): Prom
   const where = `features.${view.name}.on`;
   const event = await source.expression(view.on, where);
   if (!/^(TIMESTAMP|DATE)/.test(event.type)) {
-    throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is a ${event.type}, not a time.`, { where, type: event.type });
+    throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is a ${event.type}, not a time.`, {
+      where,
+      type: event.type,
+    });
   }
   return event;
 }

@@ -27,7 +27,11 @@ export function kindOf(expression: Expression, where: string): FeatureInfo['kind
   if (type === 'BOOLEAN' || INTEGER.test(type) || FRACTION.test(type)) return 'number';
   if (TEXT.test(type)) return 'category';
   const cure = TIME.test(type) ? '; take a part of it or a difference, e.g. hour(t) or epoch(a - b)' : '';
-  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is a ${type}, which is no feature${cure}.`, { where, type });
+  throw new RefitError(
+    'REFIT_EXPRESSION_INVALID',
+    `The expression ${where} is a ${type}, which is no feature${cure}.`,
+    { where, type },
+  );
 }
 
 /** SQL of a feature's value. Numbers that float32 cannot hold (too large, infinite, NaN) are missing. */
@@ -48,25 +52,45 @@ export async function fieldOutputs(source: SourceTable, view: string, fields: Fi
     const where = `features.${view}.${field.name}`;
     const expression = await source.expression(field.expr, where);
     const kind = kindOf(expression, where);
-    if (field.cyclical === undefined) outputs.push(output(field.name, view, kind, castSql(expression, kind), expression));
+    if (field.cyclical === undefined)
+      outputs.push(output(field.name, view, kind, castSql(expression, kind), expression));
     else outputs.push(...cycle(field.name, field.cyclical, view, kind, expression, where));
   }
   return outputs;
 }
 
-function output(name: string, view: string, kind: FeatureInfo['kind'], sql: string, { known }: Expression): FeatureOutput {
+function output(
+  name: string,
+  view: string,
+  kind: FeatureInfo['kind'],
+  sql: string,
+  { known }: Expression,
+): FeatureOutput {
   return { name, sql, known, feature: { name, kind, view } };
 }
 
 /** Minute 1439 of 1440 is beside minute 0: (sin, cos) of 2π·x/period. */
-function cycle(name: string, period: number, view: string, kind: string, expression: Expression, where: string): FeatureOutput[] {
+function cycle(
+  name: string,
+  period: number,
+  view: string,
+  kind: string,
+  expression: Expression,
+  where: string,
+): FeatureOutput[] {
   if (kind !== 'number') {
-    throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is a ${expression.type}, and cyclical needs a number.`, {
-      where,
-    });
+    throw new RefitError(
+      'REFIT_EXPRESSION_INVALID',
+      `The expression ${where} is a ${expression.type}, and cyclical needs a number.`,
+      {
+        where,
+      },
+    );
   }
   const angle = `(2 * pi() * (${finite(expression.sql, 'DOUBLE')}) / ${period})`;
-  return (['sin', 'cos'] as const).map((fn) => output(`${name}_${fn}`, view, 'number', `${fn}(${angle})::FLOAT`, expression));
+  return (['sin', 'cos'] as const).map((fn) =>
+    output(`${name}_${fn}`, view, 'number', `${fn}(${angle})::FLOAT`, expression),
+  );
 }
 
 /** Names must differ (SQL does not tell case apart) and leave Refit's own columns alone. @throws RefitError REFIT_PIPELINE_INVALID */

@@ -17,16 +17,25 @@ export interface KeyPair {
  * Resolves `by` (spine column → source column) against the types of both sides.
  * @throws RefitError REFIT_PIPELINE_INVALID when either column is missing
  */
-export function joinKeys(by: Record<string, string>, spine: ReadonlyMap<string, string>, source: SourceTable, view: string): KeyPair[] {
+export function joinKeys(
+  by: Record<string, string>,
+  spine: ReadonlyMap<string, string>,
+  source: SourceTable,
+  view: string,
+): KeyPair[] {
   return Object.entries(by).map(([spineColumn, sourceColumn]) => {
     const column = source.column(sourceColumn, `features.${view}.by`);
     const spineType = spine.get(spineColumn);
     if (spineType === undefined) {
-      throw new RefitError('REFIT_PIPELINE_INVALID', `features.${view}.by names "${spineColumn}", which the spine does not have.`, {
-        view,
-        column: spineColumn,
-        columns: [...spine.keys()],
-      });
+      throw new RefitError(
+        'REFIT_PIPELINE_INVALID',
+        `features.${view}.by names "${spineColumn}", which the spine does not have.`,
+        {
+          view,
+          column: spineColumn,
+          columns: [...spine.keys()],
+        },
+      );
     }
     const type = commonType(spineType, column.type);
     const cast = (sql: string, from: string) => (from === type ? sql : `${sql}::${type}`);

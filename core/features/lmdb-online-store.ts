@@ -29,7 +29,8 @@ export function createLmdbOnlineStore(directory: string): OnlineStore {
             const id = [view, shortKey(row.key)];
             const stored = database.get(id);
             if (!isNewer(row, stored && { eventAtUs: stored[0], knownAtUs: stored[1] })) return false;
-            database.put(id, [row.eventAtUs, row.knownAtUs, ...row.values]);
+            // Settles with the transaction, which is awaited.
+            void database.put(id, [row.eventAtUs, row.knownAtUs, ...row.values]);
             return true;
           });
           return newer.length;
@@ -51,7 +52,12 @@ function openDatabase(directory: string) {
     return open<Packed, string[]>({ path: directory, encoding: 'msgpack', compression: false });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new RefitError('REFIT_STORE_UNWRITABLE', `The online store ${directory} cannot be opened: ${reason}.`, { directory }, { cause: error });
+    throw new RefitError(
+      'REFIT_STORE_UNWRITABLE',
+      `The online store ${directory} cannot be opened: ${reason}.`,
+      { directory },
+      { cause: error },
+    );
   }
 }
 

@@ -10,8 +10,9 @@ import { compileLatest, compileWindow, type Spine } from './compile.ts';
 import { checkNames, isJoined } from './feature-columns.ts';
 import { joinKeys, type KeyPair } from './join-keys.ts';
 import { latestLookups } from './latest-view.ts';
-import { entityKey, type OnlineLayout, type OnlineLookup, onlineNamespace, writeLayout } from './online-layout.ts';
-import type { OnlineRow, OnlineStore, OnlineValue } from './online-store.ts';
+import { type OnlineLayout, type OnlineLookup, onlineNamespace, writeLayout } from './online-layout.ts';
+import type { OnlineStore, OnlineValue } from './online-store.ts';
+import { createOnlineWriter } from './online-writer.ts';
 import { type FeatureContext, withSources } from './open-sources.ts';
 import { type SourceTable, type SourceTables, sourceOf } from './source-table.ts';
 import { foreignSpine, ownSpine } from './spine.ts';
@@ -40,7 +41,11 @@ export interface Materialized {
  * Brings the online features of a pipeline to asOf. Safe to repeat, and beside other writers: nothing newer is overwritten.
  * @throws RefitError REFIT_PIPELINE_INVALID, REFIT_EXPRESSION_INVALID, REFIT_STORE_CORRUPT
  */
-export function materializeOnline(input: MaterializeInput, store: OnlineStore, context: FeatureContext): Promise<Materialized> {
+export function materializeOnline(
+  input: MaterializeInput,
+  store: OnlineStore,
+  context: FeatureContext,
+): Promise<Materialized> {
   return withSources(input, context, async (db, sources) => {
     const entities = await upcomingKeys(db, input, sourceOf(sources, input.spine.source, 'spine'));
     return materializeViews(db, store, { ...input, sources, entities, signal: context.signal });
@@ -48,7 +53,11 @@ export function materializeOnline(input: MaterializeInput, store: OnlineStore, c
 }
 
 /** Relation with the key columns of the spine rows to come: asked for about now, or within the coming week. */
-export async function upcomingKeys(db: DuckDb, { spine, asOf }: Pick<MaterializeInput, 'spine' | 'asOf'>, source: SourceTable) {
+export async function upcomingKeys(
+  db: DuckDb,
+  { spine, asOf }: Pick<MaterializeInput, 'spine' | 'asOf'>,
+  source: SourceTable,
+) {
   const now = timestampLiteral(asOf);
   const when = `__predict_at > ${now} - INTERVAL 1 HOUR AND __predict_at <= ${now} + INTERVAL 7 DAY`;
   await ownSpine(db, { spec: spine, views: [], source, table: '__upcoming', at: now, when });
@@ -67,21 +76,31 @@ export interface MaterializeRequest {
 }
 
 /** As `materializeOnline`, in a database where the sources are open, for given entities. */
-export async function materializeViews(db: DuckDb, store: OnlineStore, request: MaterializeRequest): Promise<Materialized> {
+export async function materializeViews(
+  db: DuckDb,
+  store: OnlineStore,
+  request: MaterializeRequest,
+): Promise<Materialized> {
   const { pipeline, spine: spec, views, sources, asOf } = request;
   const namespace = onlineNamespace(pipeline, spec, views);
   const now = timestampLiteral(asOf);
   const source = sourceOf(sources, spec.source, 'spine');
   const relation = `(SELECT ${now} AS predict_at, * FROM ${request.entities})`;
   const spine = await foreignSpine(db, { spec, views, source, table: '__entities', relation });
-  const writer = createWriter(db, store, asOf, request.signal);
+  const writer = createOnlineWriter(db, store, asOf, request.signal);
 
   const lookups: (OnlineLookup & { keys: KeyPair[] })[] = [];
   for (const view of views.filter(isJoined)) {
     for (const part of await viewParts(db, view, { spine, sources, now })) {
       // The features' names are part of the name: rows of another layout are never read as this one's.
       const id = `${namespace}/${view.name}/${part.features.map(({ name }) => name).join(',')}`;
-      await writer.write(id, part.keyColumns, part.features.map(({ name }) => name), part.relation, part.timed);
+      await writer.write(
+        id,
+        part.keyColumns,
+        part.features.map(({ name }) => name),
+        part.relation,
+        part.timed,
+      );
       const ttl = view.kind === 'latest' && view.ttl !== undefined ? { ttl: view.ttl } : {};
       lookups.push({ id, view: view.name, features: part.features, absent: part.absent, keys: part.keys, ...ttl });
     }
@@ -89,13 +108,25 @@ export async function materializeViews(db: DuckDb, store: OnlineStore, request: 
   const features = featuresInOrder(views, spine, lookups);
   checkNames(features, [...spec.key, 'predict_at']);
   const entity = { id: `${namespace}/entity`, features: spine.fields };
-  const entities = await writer.writeEntities(entity.id, spec.key, spine, lookups.map(({ keys }) => keys));
-  const layout: OnlineLayout = { asOf, key: spec.key, entity, lookups: lookups.map(({ keys: _, ...lookup }) => lookup), features };
+  const entities = await writer.writeEntities(
+    entity.id,
+    spec.key,
+    spine,
+    lookups.map(({ keys }) => keys),
+  );
+  const layout: OnlineLayout = {
+    asOf,
+    key: spec.key,
+    entity,
+    lookups: lookups.map(({ keys: _, ...lookup }) => lookup),
+    features,
+  };
   await writeLayout(store, namespace, layout);
   return { namespace, asOf, entities, ...writer.counts };
 }
 
 interface ViewPart {
+  /** `k` has the key columns, `v` the values. */
   relation: string;
   keyColumns: string[];
   keys: KeyPair[];
@@ -121,7 +152,7 @@ async function viewParts(
   const types = new Map(keys.map(({ spineColumn, type }) => [spineColumn, type]));
   const common = { keys, keyColumns: keys.map(({ spineColumn }) => spineColumn) };
   if (view.kind === 'window') {
-    const relation = `${table} JOIN (${windowSql(await compileWindow(view, sources, types), table)}) USING (__row)`;
+    const relation = `${table} k JOIN (${windowSql(await compileWindow(view, sources, types), table)}) v USING (__row)`;
     const absent = view.aggregate.map(({ fn }) => (fn === 'count' ? 0 : null));
     return [{ ...common, relation, features: windowFeatures(view), absent, timed: false }];
   }
@@ -129,7 +160,13 @@ async function viewParts(
   return latestLookups(plan, table).map(({ outputs, sql }) => {
     const names = new Set(outputs.map(({ name }) => name));
     const features = plan.outputs.filter(({ name }) => names.has(name)).map(({ feature }) => feature);
-    return { ...common, relation: `${table} JOIN (${sql}) USING (__row)`, features, absent: features.map(() => null), timed: true };
+    return {
+      ...common,
+      relation: `${table} k JOIN (${sql}) v USING (__row)`,
+      features,
+      absent: features.map(() => null),
+      timed: true,
+    };
   });
 }
 
@@ -138,67 +175,10 @@ function featuresInOrder(views: FeatureView[], spine: Spine, lookups: OnlineLook
     if (view.kind === 'fields') return spine.fields.filter((feature) => feature.view === view.name);
     const found = lookups.filter((lookup) => lookup.view === view.name).flatMap(({ features }) => features);
     // A view's look-ups are grouped by when values are known; its features keep the order they were declared in.
-    const declared = view.kind === 'window' ? view.aggregate.map(({ name }) => name) : view.fields.map(({ name }) => name);
-    const place = (name: string) => declared.findIndex((field) => name === field || name === `${field}_sin` || name === `${field}_cos`);
+    const declared =
+      view.kind === 'window' ? view.aggregate.map(({ name }) => name) : view.fields.map(({ name }) => name);
+    const place = (name: string) =>
+      declared.findIndex((field) => name === field || name === `${field}_sin` || name === `${field}_cos`);
     return found.sort((a, b) => place(a.name) - place(b.name));
   });
-}
-
-function createWriter(db: DuckDb, store: OnlineStore, asOf: string, signal: AbortSignal | undefined) {
-  const asOfUs = Date.parse(asOf) * 1000;
-  const counts = { rows: 0, written: 0 };
-  return {
-    counts,
-    /** One row a key; values as of asOf unless the relation says when they happened. */
-    async write(id: string, keys: string[], values: string[], relation: string, timed: boolean): Promise<void> {
-      const times = timed ? [timeSql('__event'), timeSql('__known')] : ['NULL', 'NULL'];
-      const columns = [...keys.map((key) => `${identifier(key)}::VARCHAR`), ...times, ...values.map(identifier)];
-      await eachChunk(db, `SELECT ${columns.join(', ')} FROM ${relation}`, async (rows) => {
-        signal?.throwIfAborted();
-        const packed = rows.flatMap((row): OnlineRow[] => {
-          const key = entityKey(row.slice(0, keys.length) as string[]);
-          const [event, known] = row.slice(keys.length, keys.length + 2) as [number | null, number | null];
-          const own = row.slice(keys.length + 2);
-          return key === null ? [] : [{ key, values: own, eventAtUs: event ?? asOfUs, knownAtUs: known ?? asOfUs }];
-        });
-        counts.rows += packed.length;
-        counts.written += await store.put(id, packed);
-      });
-    },
-    /** Spine rows: their fields, then the key of each look-up. @returns how many */
-    async writeEntities(id: string, key: string[], spine: Spine, lookups: KeyPair[][]): Promise<number> {
-      const parts = lookups.flatMap((keys) => keys.map(({ spineSql }) => `(${spineSql})::VARCHAR`));
-      const fields = spine.fields.map(({ name }) => `s.${identifier(`__field_${name}`)}`);
-      const columns = [...key.map((name) => `s.${identifier(name)}::VARCHAR`), ...fields, ...parts];
-      let entities = 0;
-      await eachChunk(db, `SELECT ${columns.join(', ')} FROM ${spine.relation} s`, async (rows) => {
-        signal?.throwIfAborted();
-        const packed = rows.flatMap((row): OnlineRow[] => {
-          const entity = entityKey(row.slice(0, key.length) as (string | null)[]);
-          let next = key.length + fields.length;
-          const wanted = lookups.map((keys) => entityKey(row.slice(next, (next += keys.length)) as (string | null)[]));
-          const values = [...row.slice(key.length, key.length + fields.length), ...wanted];
-          return entity === null ? [] : [{ key: entity, values, eventAtUs: asOfUs, knownAtUs: asOfUs }];
-        });
-        entities += packed.length;
-        counts.rows += packed.length;
-        counts.written += await store.put(id, packed);
-      });
-      return entities;
-    },
-  };
-}
-
-/** Microseconds as a number; infinities as they are. */
-function timeSql(column: string): string {
-  return `CASE WHEN isfinite(${column}) THEN epoch_us(${column})::DOUBLE
-    WHEN ${column} < TIMESTAMP '1970-01-01' THEN '-infinity'::DOUBLE ELSE 'infinity'::DOUBLE END`;
-}
-
-/** Rows of numbers, texts and nulls, some thousand at a time. */
-async function eachChunk(db: DuckDb, sql: string, use: (rows: OnlineValue[][]) => Promise<void>): Promise<void> {
-  const result = await db.connection.run(sql);
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
-    await use(chunk.getRows() as OnlineValue[][]);
-  }
 }

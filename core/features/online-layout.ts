@@ -45,7 +45,9 @@ const LAYOUTS = 'layout';
 /** Publishes a layout; one as of an earlier date never replaces it. */
 export async function writeLayout(store: OnlineStore, namespace: string, layout: OnlineLayout): Promise<void> {
   const asOfUs = Date.parse(layout.asOf) * 1000;
-  await store.put(LAYOUTS, [{ key: namespace, values: [JSON.stringify(layout)], eventAtUs: asOfUs, knownAtUs: asOfUs }]);
+  await store.put(LAYOUTS, [
+    { key: namespace, values: [JSON.stringify(layout)], eventAtUs: asOfUs, knownAtUs: asOfUs },
+  ]);
 }
 
 /** The newest layout of a namespace; undefined where nothing was materialised yet. */

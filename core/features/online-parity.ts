@@ -43,7 +43,12 @@ export const sampleOnlineParity = defineStep<OnlineParityInput, OnlineSample>({
   run: (input, context) => withSources(input, context, (db, sources) => compare(db, sources, input, context)),
 });
 
-async function compare(db: DuckDb, sources: SourceTables, input: OnlineParityInput, context: StepContext): Promise<OnlineSample> {
+async function compare(
+  db: DuckDb,
+  sources: SourceTables,
+  input: OnlineParityInput,
+  context: StepContext,
+): Promise<OnlineSample> {
   const { spine: spec, views, asOf } = input;
   const source = sourceOf(sources, spec.source, 'spine');
   const rows = await sampleEntities(db, input, source);
@@ -58,9 +63,17 @@ async function compare(db: DuckDb, sources: SourceTables, input: OnlineParityInp
 
   const store = createLmdbOnlineStore(path.join(context.scratch, 'online'));
   try {
-    const request = { pipeline: 'parity', spine: spec, views, sources, asOf, entities: '(SELECT * EXCLUDE (__position) FROM __sample)' };
+    const request = {
+      pipeline: 'parity',
+      spine: spec,
+      views,
+      sources,
+      asOf,
+      entities: '(SELECT * EXCLUDE (__position) FROM __sample)',
+    };
     const { namespace } = await materializeViews(db, store, { ...request, signal: context.signal });
-    const keys = await db.rows(`SELECT ${spec.key.map((key) => `${identifier(key)}::VARCHAR AS ${identifier(key)}`).join(', ')}
+    const keys =
+      await db.rows(`SELECT ${spec.key.map((key) => `${identifier(key)}::VARCHAR AS ${identifier(key)}`).join(', ')}
       FROM __sample ORDER BY __position`);
     const { vectors } = await readFeatures(store, namespace, keys, asOf);
     const online = path.join(context.scratch, 'online.parquet');
@@ -72,9 +85,20 @@ async function compare(db: DuckDb, sources: SourceTables, input: OnlineParityInp
 }
 
 /** `__sample`: keys with their `__position`. Rows to come first, then the newest of the past, picked by a hash of the key. */
-async function sampleEntities(db: DuckDb, { spine: spec, asOf, sample }: OnlineParityInput, source: SourceTable): Promise<number> {
+async function sampleEntities(
+  db: DuckDb,
+  { spine: spec, asOf, sample }: OnlineParityInput,
+  source: SourceTable,
+): Promise<number> {
   const now = timestampLiteral(asOf);
-  await ownSpine(db, { spec, views: [], source, table: '__near', at: now, when: `__predict_at <= ${now} + INTERVAL 7 DAY` });
+  await ownSpine(db, {
+    spec,
+    views: [],
+    source,
+    table: '__near',
+    at: now,
+    when: `__predict_at <= ${now} + INTERVAL 7 DAY`,
+  });
   const keys = identifiers(spec.key);
   const text = spec.key.map((key) => `${identifier(key)}::VARCHAR`).join(`, '\n', `);
   await db.run(`CREATE OR REPLACE TEMP TABLE __sample AS
@@ -88,7 +112,13 @@ async function sampleEntities(db: DuckDb, { spine: spec, asOf, sample }: OnlineP
 }
 
 /** Vectors as Parquet, in order, by way of JSON: it writes every float32 so that it reads back the same. */
-async function writeVectors(db: DuckDb, vectors: FeatureVector[], features: FeatureInfo[], file: string, scratch: string): Promise<void> {
+async function writeVectors(
+  db: DuckDb,
+  vectors: FeatureVector[],
+  features: FeatureInfo[],
+  file: string,
+  scratch: string,
+): Promise<void> {
   const lines = vectors.map(({ values }, position) => JSON.stringify({ __position: position, ...values }));
   const json = path.join(scratch, 'online.json');
   await writeFile(json, lines.join('\n'));

@@ -56,9 +56,12 @@ export async function openSources(
 const INTERVAL_MS = 2_000;
 
 /** On a timer, because DuckDB's own progress stands still in joins. */
-async function heartbeat<T>({ progress }: FeatureContext, work: () => Promise<T>): Promise<T> {
+async function heartbeat<T>(context: FeatureContext, work: () => Promise<T>): Promise<T> {
   const started = Date.now();
-  const timer = setInterval(() => progress?.({ seconds: Math.round((Date.now() - started) / 1000) }), INTERVAL_MS);
+  const timer = setInterval(
+    () => context.progress?.({ seconds: Math.round((Date.now() - started) / 1000) }),
+    INTERVAL_MS,
+  );
   try {
     return await work();
   } finally {
@@ -80,7 +83,12 @@ async function explain(db: DuckDb, sources: SourceTables, error: unknown): Promi
       }
     }
   }
-  return new RefitError('REFIT_EXPRESSION_INVALID', `The features cannot be computed: ${firstLine(error)}.`, {}, { cause: error });
+  return new RefitError(
+    'REFIT_EXPRESSION_INVALID',
+    `The features cannot be computed: ${firstLine(error)}.`,
+    {},
+    { cause: error },
+  );
 }
 
 function firstLine(error: unknown): string {

@@ -32,14 +32,28 @@ export async function readFeatures(
 ): Promise<OnlineFeatures> {
   const layout = await readLayout(store, namespace);
   if (!layout) {
-    throw new RefitError('REFIT_USAGE', `The online store has no features of ${namespace}: they are written by a run of the pipeline.`, {
-      namespace,
-      store: store.address,
-    });
+    throw new RefitError(
+      'REFIT_USAGE',
+      `The online store has no features of ${namespace}: they are written by a run of the pipeline.`,
+      {
+        namespace,
+        store: store.address,
+      },
+    );
   }
-  const entities = await store.get(layout.entity.id, keys.map((key) => spineKey(layout.key, key)));
+  const entities = await store.get(
+    layout.entity.id,
+    keys.map((key) => spineKey(layout.key, key)),
+  );
   const own = layout.entity.features;
-  const vectors = entities.map((entity) => vectorOf(own, entity?.values, own.map(() => null), entity !== undefined));
+  const vectors = entities.map((entity) =>
+    vectorOf(
+      own,
+      entity?.values,
+      own.map(() => null),
+      entity !== undefined,
+    ),
+  );
   await Promise.all(
     layout.lookups.map(async (lookup, position) => {
       const wanted = entities.map((entity) => entity?.values[own.length + position] ?? null);
@@ -53,14 +67,23 @@ function spineKey(columns: string[], key: Record<string, unknown>): string {
   const parts = columns.map((column) => {
     const value = key[column];
     if (value === undefined || value === null) {
-      throw new RefitError('REFIT_USAGE', `The key has no "${column}"; an entity is named by ${columns.join(', ')}.`, { key, columns });
+      throw new RefitError('REFIT_USAGE', `The key has no "${column}"; an entity is named by ${columns.join(', ')}.`, {
+        key,
+        columns,
+      });
     }
     return String(value);
   });
   return entityKey(parts) as string;
 }
 
-async function addLookup(store: OnlineStore, lookup: OnlineLookup, wanted: (string | null)[], vectors: FeatureVector[], at: string) {
+async function addLookup(
+  store: OnlineStore,
+  lookup: OnlineLookup,
+  wanted: (string | null)[],
+  vectors: FeatureVector[],
+  at: string,
+) {
   // Many entities share a key (all flights of an airport): each is fetched once.
   const distinct = [...new Set(wanted.filter((key) => key !== null))];
   const rows = await store.get(lookup.id, distinct);
@@ -79,7 +102,12 @@ function fresh(row: OnlineRow | undefined, ttl: string | undefined, at: string):
   return row.eventAtUs < shift(new Date(at), ttl, -1).getTime() * 1000 ? undefined : row;
 }
 
-function vectorOf(features: FeatureInfo[], values: OnlineValue[] | undefined, absent: OnlineValue[], found: boolean): FeatureVector {
+function vectorOf(
+  features: FeatureInfo[],
+  values: OnlineValue[] | undefined,
+  absent: OnlineValue[],
+  found: boolean,
+): FeatureVector {
   const from = values ?? absent;
   return { found, values: Object.fromEntries(features.map(({ name }, i) => [name, from[i] ?? null])) };
 }

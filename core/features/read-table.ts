@@ -33,7 +33,11 @@ export interface ReadOptions {
 }
 
 /** Reads a training set's Parquet (all of it, or some splits and features), in file order. @throws DuckDB's own errors */
-export async function readTrainingSet(path: string, set: TrainingSet, options: ReadOptions = {}): Promise<FeatureTable> {
+export async function readTrainingSet(
+  path: string,
+  set: TrainingSet,
+  options: ReadOptions = {},
+): Promise<FeatureTable> {
   const features = set.features.filter(({ name }) => options.columns?.includes(name) ?? true);
   const splits = options.splits?.map(literal).join(', ');
   const rows = `SELECT * FROM read_parquet(${literal(path)})${splits ? ` WHERE __split IN (${splits})` : ''}`;
@@ -62,8 +66,12 @@ export async function readColumns(
   return {
     rows,
     features,
-    numbers: Object.fromEntries(pick('number').map(({ name }) => [name, values.get(`feature ${name}`) as Float32Array])),
-    categories: Object.fromEntries(pick('category').map(({ name }) => [name, values.get(`feature ${name}`) as Categories])),
+    numbers: Object.fromEntries(
+      pick('number').map(({ name }) => [name, values.get(`feature ${name}`) as Float32Array]),
+    ),
+    categories: Object.fromEntries(
+      pick('category').map(({ name }) => [name, values.get(`feature ${name}`) as Categories]),
+    ),
     label: (values.get('label') as Uint8Array | undefined) ?? new Uint8Array(0),
     split: (values.get('split') as Uint8Array | undefined) ?? new Uint8Array(0),
     predictAtMs: (values.get('predict_at') as Float64Array | undefined) ?? new Float64Array(0),
@@ -73,7 +81,9 @@ export async function readColumns(
   /** A slice that is itself a feature is read from there: `3` and not `3.0` for a whole number. */
   function sliceSql(name: string): string {
     if (has.has(`__slice_${name}`)) return identifier(`__slice_${name}`);
-    return kinds.get(name) === 'number' ? `regexp_replace(${identifier(name)}::VARCHAR, '\\.0$', '')` : identifier(name);
+    return kinds.get(name) === 'number'
+      ? `regexp_replace(${identifier(name)}::VARCHAR, '\\.0$', '')`
+      : identifier(name);
   }
 }
 
@@ -113,7 +123,8 @@ async function readAll(db: DuckDb, relation: string, columns: Column[]) {
     for (const [index, { to, kind }] of columns.entries()) {
       const vector = chunk.getColumnVector(index);
       const target = values.get(to) as Categories | Float32Array;
-      if (kind === 'category') for (let i = 0; i < vector.itemCount; i++) target[offset + i] = vector.getItem(i) as string;
+      if (kind === 'category')
+        for (let i = 0; i < vector.itemCount; i++) target[offset + i] = vector.getItem(i) as string;
       else (target as Float32Array).set((vector as unknown as { items: Float32Array }).items, offset);
     }
     offset += chunk.rowCount;

@@ -63,7 +63,9 @@ export async function openSource(db: DuckDb, snapshot: Snapshot, relation: strin
     types,
     good: `__bad_known_at > ${timestampLiteral(asOf)}`,
     // An event counts from when its row was known: the columns that knownAt does not name.
-    event: events?.any ? { sql: '__event_at', type: 'TIMESTAMP', known: infos.get('__event_at')?.known ?? [ROW_KNOWN] } : undefined,
+    event: events?.any
+      ? { sql: '__event_at', type: 'TIMESTAMP', known: infos.get('__event_at')?.known ?? [ROW_KNOWN] }
+      : undefined,
     checked,
     async expression(sql, where) {
       const columns = await expressionColumns(db, sql, where, names);
@@ -74,12 +76,16 @@ export async function openSource(db: DuckDb, snapshot: Snapshot, relation: strin
     column(name, where) {
       const type = infos.has(name) ? types.get(name) : undefined;
       if (type === undefined) {
-        throw new RefitError('REFIT_PIPELINE_INVALID', `${where} names "${name}", which is no column of ${snapshot.source}.`, {
-          where,
-          column: name,
-          source: snapshot.source,
-          columns: names,
-        });
+        throw new RefitError(
+          'REFIT_PIPELINE_INVALID',
+          `${where} names "${name}", which is no column of ${snapshot.source}.`,
+          {
+            where,
+            column: name,
+            source: snapshot.source,
+            columns: names,
+          },
+        );
       }
       return { sql: identifier(name), type, known: known([name]) };
     },
@@ -92,7 +98,12 @@ async function typeOf(db: DuckDb, shape: string, sql: string, where: string): Pr
     return row?.column_type ?? 'NULL';
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is not usable: ${reason}`, { where }, { cause: error });
+    throw new RefitError(
+      'REFIT_EXPRESSION_INVALID',
+      `The expression ${where} is not usable: ${reason}`,
+      { where },
+      { cause: error },
+    );
   }
 }
 

@@ -38,13 +38,29 @@ interface OwnSpineRequest extends SpineRequest {
 export async function ownSpine(db: DuckDb, request: OwnSpineRequest): Promise<Spine> {
   const { spec, source, table, slices = [], at = '__predict_at', when } = request;
   const predictAt = await expressionOf(source, spec.predictAt, 'spine.predictAt', /^(TIMESTAMP|DATE)/, 'a time');
-  const label = await expressionOf(source, spec.label, 'spine.label', /^(BOOLEAN|U?(TINY|SMALL|BIG)?INT(EGER)?)$/, 'true or false');
-  const labelKnownAt = await expressionOf(source, spec.labelKnownAt, 'spine.labelKnownAt', /^(TIMESTAMP|DATE)/, 'a time');
-  const where = spec.where === undefined ? undefined : await expressionOf(source, spec.where, 'spine.where', /^BOOLEAN$/, 'true or false');
+  const label = await expressionOf(
+    source,
+    spec.label,
+    'spine.label',
+    /^(BOOLEAN|U?(TINY|SMALL|BIG)?INT(EGER)?)$/,
+    'true or false',
+  );
+  const labelKnownAt = await expressionOf(
+    source,
+    spec.labelKnownAt,
+    'spine.labelKnownAt',
+    /^(TIMESTAMP|DATE)/,
+    'a time',
+  );
+  const where =
+    spec.where === undefined
+      ? undefined
+      : await expressionOf(source, spec.where, 'spine.where', /^BOOLEAN$/, 'true or false');
   const keys = spec.key.map((name) => source.column(name, 'spine.key'));
   const columns = joinColumns(request);
   const fields = await spineFields(request);
-  const masked = ({ sql, known }: Pick<Output, 'sql' | 'known'>) => `CASE WHEN ${knownSql([{ known }])} <= __at THEN ${sql} END`;
+  const masked = ({ sql, known }: Pick<Output, 'sql' | 'known'>) =>
+    `CASE WHEN ${knownSql([{ known }])} <= __at THEN ${sql} END`;
   const items = [
     ...[...columns].map(([name, column]) => `${masked(column)} AS ${identifier(name)}`),
     `(${label.sql})::BOOLEAN AS __label`,
@@ -109,7 +125,11 @@ function spineOf(table: string, columns: Map<string, Expression>, fields: Featur
 }
 
 /** Key columns, and the columns that other views join by. */
-export function joinColumns({ spec, views, source }: Pick<SpineRequest, 'spec' | 'views' | 'source'>): Map<string, Expression> {
+export function joinColumns({
+  spec,
+  views,
+  source,
+}: Pick<SpineRequest, 'spec' | 'views' | 'source'>): Map<string, Expression> {
   const columns = new Map(spec.key.map((name) => [name, source.column(name, 'spine.key')]));
   for (const view of views.filter(isJoined)) {
     for (const name of Object.keys(view.by)) columns.set(name, source.column(name, `features.${view.name}.by`));
@@ -134,11 +154,21 @@ async function spineFields({ spec, views, source }: SpineRequest): Promise<Featu
   return outputs;
 }
 
-async function expressionOf(source: SourceTable, sql: string, where: string, type: RegExp, what: string): Promise<Expression> {
+async function expressionOf(
+  source: SourceTable,
+  sql: string,
+  where: string,
+  type: RegExp,
+  what: string,
+): Promise<Expression> {
   const expression = await source.expression(sql, where);
   if (type.test(expression.type)) return expression;
-  throw new RefitError('REFIT_EXPRESSION_INVALID', `The expression ${where} is a ${expression.type}; it must give ${what}.`, {
-    where,
-    type: expression.type,
-  });
+  throw new RefitError(
+    'REFIT_EXPRESSION_INVALID',
+    `The expression ${where} is a ${expression.type}; it must give ${what}.`,
+    {
+      where,
+      type: expression.type,
+    },
+  );
 }

@@ -23,9 +23,10 @@ export function splitPeriods(asOf: string, split: SplitSpec, available: Availabl
   const shortest = shift(validate, split.train.min, -1);
   const first = available === null ? undefined : new Date(available.from);
   // Data that begins at the first flight of a day begins on that day.
-  if (!first || startOfDay(first, split.train.min) > shortest.getTime()) throw windowEmpty('train', { from: iso(shortest), to: iso(validate) }, available);
+  if (!first || startOfDay(first, split.train.min) > shortest.getTime())
+    throw windowEmpty('train', { from: iso(shortest), to: iso(validate) }, available);
   return {
-    train: { from: iso(first > longest ? first : longest), to: iso(validate) },
+    train: { from: iso(new Date(Math.max(first.getTime(), longest.getTime()))), to: iso(validate) },
     validate: { from: iso(validate), to: iso(test) },
     test: { from: iso(test), to: iso(new Date(asOf)) },
   };
@@ -33,9 +34,14 @@ export function splitPeriods(asOf: string, split: SplitSpec, available: Availabl
 
 /** No rows where rows must be; says what there is. */
 export function windowEmpty(split: Split, period: Period, available: Available): RefitError {
-  const there = available === null ? 'there are no rows at all' : `there are rows from ${available.from} to ${available.to}`;
+  const there =
+    available === null ? 'there are no rows at all' : `there are rows from ${available.from} to ${available.to}`;
   const what = split === 'train' ? 'Not enough data to train on' : `No labelled rows to ${split} on`;
-  return new RefitError('REFIT_WINDOW_EMPTY', `${what} from ${period.from} to ${period.to}: ${there}.`, { split, period, available });
+  return new RefitError('REFIT_WINDOW_EMPTY', `${what} from ${period.from} to ${period.to}: ${there}.`, {
+    split,
+    period,
+    available,
+  });
 }
 
 function startOfDay(time: Date, duration: string): number {

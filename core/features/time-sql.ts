@@ -1,7 +1,15 @@
 /** Durations of a pipeline as SQL. */
 import { RefitError } from '../spec/errors.ts';
 
-const UNITS: Record<string, string> = { s: 'SECOND', m: 'MINUTE', h: 'HOUR', d: 'DAY', w: 'WEEK', mo: 'MONTH', y: 'YEAR' };
+const UNITS: Record<string, string> = {
+  s: 'SECOND',
+  m: 'MINUTE',
+  h: 'HOUR',
+  d: 'DAY',
+  w: 'WEEK',
+  mo: 'MONTH',
+  y: 'YEAR',
+};
 
 /** `6h` → `INTERVAL 6 HOUR`; months step in the calendar, as `shift` of core/spec/time.ts does. @throws REFIT_PIPELINE_INVALID */
 export function durationInterval(duration: string): string {

@@ -30,7 +30,11 @@ export function upcomingEntities(
   return withSources(input, context, (db, sources) => listUpcoming(db, sources, input));
 }
 
-async function listUpcoming(db: DuckDb, sources: SourceTables, request: Parameters<typeof upcomingEntities>[0]): Promise<UpcomingEntity[]> {
+async function listUpcoming(
+  db: DuckDb,
+  sources: SourceTables,
+  request: Parameters<typeof upcomingEntities>[0],
+): Promise<UpcomingEntity[]> {
   const { spine: spec, views, count } = request;
   const source = sourceOf(sources, spec.source, 'spine');
   const now = timestampLiteral(request.asOf);

@@ -43,7 +43,12 @@ export interface WindowPlan {
 }
 
 /** Checks a view's aggregates. @throws RefitError REFIT_EXPRESSION_INVALID, REFIT_PIPELINE_INVALID */
-export async function planWindow(view: WindowView, source: SourceTable, keys: KeyPair[], event: Expression): Promise<WindowPlan> {
+export async function planWindow(
+  view: WindowView,
+  source: SourceTable,
+  keys: KeyPair[],
+  event: Expression,
+): Promise<WindowPlan> {
   const measures: Measure[] = [];
   for (const aggregate of view.aggregate) {
     const where = `features.${view.name}.${aggregate.name}`;
@@ -52,7 +57,9 @@ export async function planWindow(view: WindowView, source: SourceTable, keys: Ke
       throw new RefitError('REFIT_PIPELINE_INVALID', `${where} needs an expression: ${aggregate.fn}(x).`, { where });
     }
     if (value && aggregate.fn !== 'count' && kindOf(value, where) !== 'number') {
-      throw new RefitError('REFIT_EXPRESSION_INVALID', `${where}: ${aggregate.fn} needs a number, not ${value.type}.`, { where });
+      throw new RefitError('REFIT_EXPRESSION_INVALID', `${where}: ${aggregate.fn} needs a number, not ${value.type}.`, {
+        where,
+      });
     }
     measures.push({ aggregate, value });
   }
@@ -79,7 +86,11 @@ export function windowSql(plan: WindowPlan, spine: string): string {
 function sumsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
   const k = plan.keys.map((_key, i) => `__k${i}`);
   // Each measure has its own time of entering, because each expression is known at its own time.
-  const parts = sums.map((measure, i) => ({ measure, i, columns: sumColumns(measure.aggregate.fn).map((name) => `__${name}${i}`) }));
+  const parts = sums.map((measure, i) => ({
+    measure,
+    i,
+    columns: sumColumns(measure.aggregate.fn).map((name) => `__${name}${i}`),
+  }));
   const columns = parts.flatMap((part) => part.columns);
   const moves = parts.flatMap((part) =>
     ([1, -1] as const).map((sign) => {
@@ -109,7 +120,11 @@ function sumColumns(fn: Aggregate['fn']): string[] {
 }
 
 function moveSql(column: string, i: number, sign: 1 | -1): string {
-  const value = column.startsWith('__n') ? '1::HUGEINT' : column.startsWith('__s') ? `__value${i}` : `__value${i} * __value${i}`;
+  const value = column.startsWith('__n')
+    ? '1::HUGEINT'
+    : column.startsWith('__s')
+      ? `__value${i}`
+      : `__value${i} * __value${i}`;
   return sign === 1 ? value : `-(${value})`;
 }
 
@@ -136,7 +151,9 @@ function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Me
     return [
       `greatest((${event.sql})::TIMESTAMP, ${known}) AS __enters${i}`,
       `(${number ?? value?.sql ?? 'true'}) IS NOT NULL AS __counts${i}`,
-      ...(number ? [`${isExtreme(aggregate) ? number : `round((${number}) * ${scaleOf(aggregate.fn)})::HUGEINT`} AS __value${i}`] : []),
+      ...(number
+        ? [`${isExtreme(aggregate) ? number : `round((${number}) * ${scaleOf(aggregate.fn)})::HUGEINT`} AS __value${i}`]
+        : []),
     ];
   });
   return `raw AS (

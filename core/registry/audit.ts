@@ -8,7 +8,7 @@ import Value from 'typebox/value';
 import { RefitError } from '../spec/errors.ts';
 import { digestOf } from '../store/digest.ts';
 import type { ObjectStore } from '../store/ports.ts';
-import { writeJson } from './json-object.ts';
+import { parseJson, writeJson } from './json-object.ts';
 import { AuditEntry, Routing } from './schemas.ts';
 
 const GENESIS = '0'.repeat(64);
@@ -109,20 +109,12 @@ function flawOf(
 }
 
 async function parseEntry(objects: ObjectStore, key: string): Promise<AuditEntry | undefined> {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode((await objects.get(key))?.body));
-    return Value.Check(AuditEntry, value) ? value : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const found = await objects.get(key);
+  const value = found && parseJson(found.body);
+  return Value.Check(AuditEntry, value) ? value : undefined;
 }
 
 function headOf(body: Uint8Array): Routing['audit'] | undefined {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(body));
-    return Value.Check(Routing, value) ? value.audit : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(body);
+  return Value.Check(Routing, value) ? value.audit : undefined;
 }

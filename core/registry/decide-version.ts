@@ -54,6 +54,12 @@ async function decide(objects: ObjectStore, request: Omit<Decision, 'decisionId'
   }
   const promotion = await promote(objects, { ...decision, reason: `all ${request.gates.length} gates passed` });
   if (promotion.moved) return promotion.entry;
-  const older: GateResult = { name: 'not older than champion', passed: false, value: null, limit: null, reason: promotion.reason };
+  const older: GateResult = {
+    name: 'not older than champion',
+    passed: false,
+    value: null,
+    limit: null,
+    reason: promotion.reason,
+  };
   return reject(objects, { ...decision, gates: [...request.gates, older], reason: promotion.reason });
 }

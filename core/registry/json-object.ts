@@ -12,14 +12,15 @@ export async function readJson<Schema extends TSchema>(
 ): Promise<{ value: Static<Schema>; etag: string } | undefined> {
   const found = await objects.get(key);
   if (!found) return undefined;
-  const value = parse(found.body);
+  const value = parseJson(found.body);
   if (!Value.Check(schema, value)) {
     throw new RefitError('REFIT_STORE_CORRUPT', `${key} in the store is damaged.`, { key });
   }
   return { value, etag: found.etag };
 }
 
-function parse(body: Uint8Array): unknown {
+/** What JSON says, or undefined where it is none. */
+export function parseJson(body: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(body));
   } catch {

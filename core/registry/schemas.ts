@@ -1,7 +1,8 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { BlobRef, Snapshot, TrainedModel, TrainingSet, Trial } from '../spec/artifacts.ts';
-import { Comparison, Evaluation, GateResult } from '../spec/evaluation.ts';
+import { BlobRef, TrainedModel } from '../spec/artifacts.ts';
+import { Comparison, GateResult } from '../spec/evaluation.ts';
+import { RunResult } from '../spec/run.ts';
 
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Version = Type.Integer({ minimum: 1 });
@@ -29,30 +30,29 @@ export type Lineage = Static<typeof Lineage>;
 export const VersionManifest = Type.Object({
   model: Type.String(),
   version: Version,
-  /** Hash of what the version is made of, see `versionKey`. */
+  /** Hash of what the version is made of, see `versionKey` in decisions.ts. */
   key: Type.String(),
   asOf: Type.String(),
   /** No row the model was trained or tuned on has an outcome known later than this. */
   seenUntil: Type.String(),
   /** SHA-256 of model.onnx. */
   sha256: Sha256,
-  /** The pipeline's specification; its SHA-256 is the pipeline's digest. */
-  spec: BlobRef,
   trainedModel: TrainedModel,
-  trainingSet: TrainingSet,
-  trials: Type.Array(Trial),
-  /** What the run saw of each source. */
-  snapshots: Type.Record(Type.String(), Snapshot),
-  evaluation: Evaluation,
+  /** Inputs and outputs of model.onnx. */
+  signature: Type.Unknown(),
+  metrics: RunResult.properties.metrics,
   gates: Type.Array(GateResult),
-  /** Against the champion of that time; null when there was none. */
+  /** What the gates held against the champion of that time; null when there was none. */
   comparison: Type.Union([Comparison, Type.Null()]),
-  /** Store key of the evaluation page. */
+  /** The evaluation page: its bytes, and its key under `reports/`. */
+  report: Type.Union([BlobRef, Type.Null()]),
   page: Type.Union([Type.String(), Type.Null()]),
   /** Reference profile that drift is measured against. */
   profile: BlobRef,
   lineage: Lineage,
   createdAt: Type.String(),
+  /** Digest of all the rest: an altered manifest is noticed. */
+  digest: Sha256,
 });
 export type VersionManifest = Static<typeof VersionManifest>;
 

@@ -2,13 +2,11 @@
  * Versions of a model. One compare-and-set index maps version key → version, so that one key has one version whatever
  * crashes; a version's folder is complete when its manifest is there, and everything else in it follows from the manifest.
  */
-import { OUTPUT_NAME } from '../onnx/graph-builder.ts';
-import type { TrainedModel, TrainingSet } from '../spec/artifacts.ts';
+import Value from 'typebox/value';
 import { RefitError } from '../spec/errors.ts';
-import type { GateSpec } from '../spec/pipeline.ts';
 import { digestOf, fileDigest, sha256 } from '../store/digest.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
-import { jsonBytes, readJson, untilSettled, writeJson } from './json-object.ts';
+import { jsonBytes, parseJson, readJson, untilSettled, writeJson } from './json-object.ts';
 import { VersionIndex, VersionManifest } from './schemas.ts';
 
 const indexKey = (model: string): string => `models/${model}/index.json`;
@@ -41,104 +39,86 @@ export async function listVersions(objects: ObjectStore, model: string): Promise
   return Object.values(index?.value.versions ?? {}).sort((a, b) => a - b);
 }
 
-/** The manifest, or undefined when the version does not exist or is incomplete. */
+/** The manifest; undefined when the version does not exist, or is incomplete: without manifest, or with a damaged one. */
 export async function findManifest(
   objects: ObjectStore,
   model: string,
   version: number,
 ): Promise<VersionManifest | undefined> {
-  return (await readJson(objects, manifestKey(model, version), VersionManifest))?.value;
+  return (await lookAtManifest(objects, model, version)).manifest;
+}
+
+async function lookAtManifest(objects: ObjectStore, model: string, version: number) {
+  const found = await objects.get(manifestKey(model, version));
+  const value = found && parseJson(found.body);
+  const manifest = Value.Check(VersionManifest, value) && sealed(value).digest === value.digest ? value : undefined;
+  return { manifest, etag: found?.etag };
+}
+
+function sealed({ digest: _, ...rest }: Omit<VersionManifest, 'digest'> & { digest?: string }): VersionManifest {
+  return { ...rest, digest: digestOf(rest) };
 }
 
 /** @throws RefitError REFIT_STORE_CORRUPT when there is no complete version of that number, or its manifest is damaged. */
 export async function readManifest(objects: ObjectStore, model: string, version: number): Promise<VersionManifest> {
   const manifest = await findManifest(objects, model, version);
   if (!manifest) {
-    throw new RefitError('REFIT_STORE_CORRUPT', `Version ${version} of model ${model} has no manifest in the store.`, {
-      model,
-      version,
-    });
-  }
-  return manifest;
-}
-
-/** What makes a version: the model to the last bit, the rows it was made of and judged by, and the gates it has to pass. */
-export function versionKey(of: { model: TrainedModel; trainingSet: TrainingSet; gates: GateSpec[] }): string {
-  const { onnx, native, params, seenUntil } = of.model;
-  const model = { onnx: onnx.sha256, native: native.sha256, params, seenUntil };
-  return digestOf({ model, trainingSet: of.trainingSet.digest, gates: of.gates });
-}
-
-/** What a caller says of a new version; the rest of its manifest follows. */
-export type VersionDraft = Omit<
-  VersionManifest,
-  'version' | 'sha256' | 'seenUntil' | 'profile' | 'lineage' | 'createdAt'
->;
-
-/**
- * Claims the version of the draft's key and completes its folder. A version that is complete keeps its manifest, whatever the
- * draft says, and has damaged files mended. `existed`: it was complete before.
- * @throws RefitError REFIT_CONFLICT, REFIT_STORE_CORRUPT when the model's blobs are damaged
- */
-export async function publishVersion(
-  blobs: BlobStore,
-  draft: VersionDraft,
-  now: () => Date = () => new Date(),
-): Promise<{ version: number; manifest: VersionManifest; existed: boolean }> {
-  const { objects } = blobs;
-  const { model } = draft;
-  const version = await claimVersion(objects, model, draft.key);
-  const existed = (await findManifest(objects, model, version)) !== undefined;
-  if (!existed) {
-    const proposed = complete(draft, version, now());
-    await writeFiles(blobs, proposed);
-    await writeJson(objects, manifestKey(model, version), proposed, { create: true });
-  }
-  // A racing attempt with another draft may have been first: the files are those of the manifest that stands.
-  const manifest = await readManifest(objects, model, version);
-  if (manifest.key !== draft.key) {
     throw new RefitError(
       'REFIT_STORE_CORRUPT',
-      `Version ${version} of ${model} belongs to another key than its index says.`,
+      `Version ${version} of model ${model} has no intact manifest in the store.`,
       {
         model,
         version,
       },
     );
   }
+  return manifest;
+}
+
+/** What a caller says of a new version; the rest of its manifest follows. */
+export type VersionDraft = Omit<VersionManifest, 'version' | 'sha256' | 'seenUntil' | 'createdAt' | 'digest'>;
+
+/**
+ * Claims the version of the draft's key and completes its folder. A version that is complete keeps its manifest, whatever the
+ * draft says, and has damaged files mended. @returns the manifest in force
+ * @throws RefitError REFIT_CONFLICT, REFIT_STORE_CORRUPT when the model's blobs are damaged
+ */
+export async function registerVersion(
+  blobs: BlobStore,
+  draft: VersionDraft,
+  now: () => Date = () => new Date(),
+): Promise<VersionManifest> {
+  const version = await claimVersion(blobs.objects, draft.model, draft.key);
+  return publishVersion(blobs, version, draft, now);
+}
+
+/** As `registerVersion`, for a version that is claimed. */
+async function publishVersion(
+  blobs: BlobStore,
+  version: number,
+  draft: VersionDraft,
+  now: () => Date,
+): Promise<VersionManifest> {
+  const { objects } = blobs;
+  const { onnx, seenUntil } = draft.trainedModel;
+  const standing = await lookAtManifest(objects, draft.model, version);
+  if (!standing.manifest) {
+    const proposed = sealed({ ...draft, version, sha256: onnx.sha256, seenUntil, createdAt: now().toISOString() });
+    const condition = standing.etag === undefined ? ({ create: true } as const) : { ifMatch: standing.etag };
+    await writeFiles(blobs, proposed);
+    await writeJson(objects, manifestKey(draft.model, version), proposed, condition);
+  }
+  // A racing attempt with another draft may have been first: the files are those of the manifest that stands.
+  const manifest = await readManifest(objects, draft.model, version);
+  if (manifest.key !== draft.key) {
+    throw new RefitError(
+      'REFIT_STORE_CORRUPT',
+      `Version ${version} of ${draft.model} belongs to another key than its index says.`,
+      { model: draft.model, version },
+    );
+  }
   await writeFiles(blobs, manifest);
-  return { version, manifest, existed };
-}
-
-function complete(draft: VersionDraft, version: number, now: Date): VersionManifest {
-  const { trainedModel, evaluation, snapshots, spec, trainingSet } = draft;
-  const sources = Object.entries(snapshots).map(([source, { id, partitions }]) => [
-    source,
-    { snapshot: id, partitions: partitions.map(({ name, data }) => ({ name, sha256: data.sha256 })) },
-  ]);
-  return {
-    ...draft,
-    version,
-    sha256: trainedModel.onnx.sha256,
-    seenUntil: trainedModel.seenUntil,
-    profile: evaluation.profile,
-    lineage: {
-      pipeline: { digest: spec.sha256, spec },
-      trainingSet: trainingSet.digest,
-      sources: Object.fromEntries(sources) as VersionManifest['lineage']['sources'],
-    },
-    createdAt: now.toISOString(),
-  };
-}
-
-/** Inputs and outputs of model.onnx: one column [rows, 1] a feature in, probabilities out; names are those of the graph. */
-function signatureOf({ trainedModel }: VersionManifest): object {
-  const inputs = trainedModel.features.map(({ name, kind }) => ({
-    name,
-    dtype: kind === 'number' ? 'float32' : 'string',
-    shape: ['rows', 1],
-  }));
-  return { inputs, outputs: [{ name: OUTPUT_NAME, dtype: 'float32', shape: ['rows'] }] };
+  return manifest;
 }
 
 /** Everything beside the manifest, each file written only where it is missing or differs. */
@@ -151,8 +131,8 @@ async function writeFiles(blobs: BlobStore, manifest: VersionManifest): Promise<
     await objects.putFile(modelKey, await blobs.path(manifest.trainedModel.onnx));
   }
   const files = {
-    'signature.json': jsonBytes(signatureOf(manifest)),
-    'metrics.json': jsonBytes(metricsOf(manifest)),
+    'signature.json': jsonBytes(manifest.signature),
+    'metrics.json': jsonBytes({ metrics: manifest.metrics, gates: manifest.gates, comparison: manifest.comparison }),
     'profile.json': await blobs.bytes(manifest.profile),
     'lineage.json': jsonBytes(manifest.lineage),
   };
@@ -160,9 +140,4 @@ async function writeFiles(blobs: BlobStore, manifest: VersionManifest): Promise<
     const found = await objects.get(`${folder}/${name}`);
     if (!found || sha256(found.body) !== sha256(bytes)) await objects.put(`${folder}/${name}`, bytes);
   }
-}
-
-function metricsOf({ evaluation, comparison, gates }: VersionManifest): object {
-  const { metrics, baseline, slices, parity } = evaluation;
-  return { ...metrics, baseline, slices, parity, comparison, gates };
 }

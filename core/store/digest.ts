@@ -73,7 +73,8 @@ export async function fileDigest(path: string): Promise<FileDigest> {
   const mark = `${info.dev} ${info.ino} ${info.size} ${info.mtimeNs} ${info.ctimeNs}`;
   const known = remembered.get(path);
   if (known?.mark === mark) return { sha256: known.sha256, bytes: known.bytes };
-  const settled = Date.now() - Number(info.ctimeMs > info.mtimeMs ? info.ctimeMs : info.mtimeMs) > SETTLED_MS;
+  const changedMs = Math.max(Number(info.ctimeMs), Number(info.mtimeMs));
+  const settled = Date.now() - changedMs > SETTLED_MS;
   const digest = { sha256: await hashFile(path), bytes: Number(info.size) };
   remembered.delete(path);
   if (settled) {

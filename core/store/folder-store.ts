@@ -51,7 +51,8 @@ export function createFolderStore(root: string): ObjectStore {
     } catch (error) {
       throw storeError(error, target);
     } finally {
-      await rm(temp, { force: true });
+      // Failing here must not hide why writing failed; what stays is swept when its process is gone.
+      await rm(temp, { force: true }).catch(() => undefined);
     }
   }
 

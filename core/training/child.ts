@@ -28,7 +28,7 @@ function tell(message: FromChild): void {
 }
 
 async function train(job: TrainingJob, surroundings: TrainerSurroundings): Promise<TrainingOutcome> {
-  const table = await readTrainingSet(job.data, job.trainingSet);
+  const table = await readTrainingSet(job.data, job.trainingSet, { splits: job.splits });
   const { model, rowShare, threads } = job;
   const { native, predictions, ...figures } = await trainers[model.trainer](job).fit(
     { table, model, rowShare, threads },

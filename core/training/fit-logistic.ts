@@ -1,4 +1,4 @@
-import type { FittedModel, TrainingSet } from '../spec/artifacts.ts';
+import { type FittedModel, SPLITS, type TrainingSet } from '../spec/artifacts.ts';
 import { defineStep, type Step } from '../store/step.ts';
 import { keep, type TrainingPlace, train } from './train-step.ts';
 import type { ModelSlice } from './trainer.ts';
@@ -23,7 +23,7 @@ export function createFitLogistic(place: TrainingPlace): Step<{ trainingSet: Tra
     natives: [],
     source: import.meta.url,
     async run({ trainingSet }, context) {
-      const input = { trainingSet, model: BASELINE, rowShare: 1 };
+      const input = { trainingSet, model: BASELINE, rowShare: 1, splits: [...SPLITS] };
       return keep(await train(name, place, input, context), input, context);
     },
   });

@@ -1,4 +1,4 @@
-import type { FittedModel, TrainingSet } from '../spec/artifacts.ts';
+import { type FittedModel, SPLITS, type TrainingSet } from '../spec/artifacts.ts';
 import { defineStep, type Step } from '../store/step.ts';
 import { keep, type TrainingPlace, train } from './train-step.ts';
 import type { ModelSlice } from './trainer.ts';
@@ -19,6 +19,9 @@ export function createFitModel(
     version: 1,
     natives: ['lightgbm'],
     source: import.meta.url,
-    run: async (input, context) => keep(await train(name, place, { ...input, rowShare: 1 }, context), input, context),
+    async run(input, context) {
+      const task = { ...input, rowShare: 1, splits: [...SPLITS] };
+      return keep(await train(name, place, task, context), input, context);
+    },
   });
 }

@@ -1,5 +1,5 @@
 /** What the parent and the training process say to each other. Big things go through files in the job's scratch folder. */
-import type { TrainingSet } from '../spec/artifacts.ts';
+import type { Split, TrainingSet } from '../spec/artifacts.ts';
 import type { ErrorCode } from '../spec/errors.ts';
 import type { ModelSlice, TrainerProgress, TrainerResult } from './trainer.ts';
 
@@ -8,6 +8,8 @@ export interface TrainingJob {
   /** Local path of the training set's Parquet. */
   data: string;
   trainingSet: TrainingSet;
+  /** Splits that it may read. */
+  splits: Split[];
   model: ModelSlice;
   rowShare: number;
   threads: number;

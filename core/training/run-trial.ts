@@ -1,6 +1,6 @@
 import type { TrainingSet, Trial } from '../spec/artifacts.ts';
 import { defineStep, type Step } from '../store/step.ts';
-import { type TrainingPlace, train } from './train-step.ts';
+import { type TrainingPlace, type TrainingTask, train } from './train-step.ts';
 import type { ModelSlice } from './trainer.ts';
 
 export interface TrialInput {
@@ -27,7 +27,8 @@ export function createRunTrial(place: TrainingPlace): Step<TrialInput, Trial> {
     source: import.meta.url,
     async run({ trainingSet, model, trial, rounds, rowShare }, context) {
       const tried = { ...model, rounds, params: { ...model.params, ...trial.params } };
-      const outcome = await train(name, place, { trainingSet, model: tried, rowShare }, context);
+      const task: TrainingTask = { trainingSet, model: tried, rowShare, splits: ['train', 'validate'] };
+      const outcome = await train(name, place, task, context);
       return { trial: trial.index, params: trial.params, logLoss: outcome.logLoss, rounds: outcome.rounds };
     },
   });

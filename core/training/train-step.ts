@@ -1,7 +1,7 @@
 /** What the steps of this folder share: a training with checkpoints in the store. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FittedModel, TrainingSet } from '../spec/artifacts.ts';
+import type { FittedModel, Split, TrainingSet } from '../spec/artifacts.ts';
 import { createCheckpoints } from '../store/checkpoints.ts';
 import type { StepContext } from '../store/step.ts';
 import type { TrainingOutcome } from './protocol.ts';
@@ -15,11 +15,20 @@ export interface TrainingPlace {
   threads: number;
 }
 
+export interface TrainingTask {
+  trainingSet: TrainingSet;
+  model: ModelSlice;
+  /** Share of the training rows, the newest. */
+  rowShare: number;
+  /** Splits that the training may read: a trial does not see the test period. */
+  splits: Split[];
+}
+
 /** Trains, from the newest checkpoint of this step key if there is one; the step cache clears them when the result is kept. */
 export async function train(
   step: string,
   place: TrainingPlace,
-  { trainingSet, model, rowShare }: { trainingSet: TrainingSet; model: ModelSlice; rowShare: number },
+  { trainingSet, model, rowShare, splits }: TrainingTask,
   context: StepContext,
 ): Promise<TrainingOutcome> {
   const { blobs, scratch, signal, key } = context;
@@ -27,7 +36,7 @@ export async function train(
   const newest = await checkpoints.latest();
   const resume = join(scratch, 'resume');
   if (newest) await writeFile(resume, newest.body);
-  const job = { data: await blobs.path(trainingSet.data), trainingSet, model, rowShare, ...place, scratch };
+  const job = { data: await blobs.path(trainingSet.data), trainingSet, splits, model, rowShare, ...place, scratch };
   return runTrainerProcess(newest ? { ...job, resume } : job, {
     signal,
     onProgress: ({ round, rounds }) => context.progress({ round, rounds }),

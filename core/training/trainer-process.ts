@@ -111,18 +111,18 @@ function conversation(
   ended: Promise<Exit>,
   job: TrainingJob,
   words: () => string,
-  { onProgress, publish }: TrainerProcessOptions,
+  options: TrainerProcessOptions,
 ): Promise<TrainingOutcome> {
   return new Promise((resolve, reject) => {
     let publishing: Promise<void> = Promise.resolve();
     const say = (message: ToChild): void => void (child.connected && child.send(message, () => undefined));
     async function store({ index, path }: { index: number; path: string }): Promise<void> {
-      await publish(index, await readFile(path));
+      await options.publish(index, await readFile(path));
       await unlink(path);
       say({ type: 'stored', index });
     }
     child.on('message', (message: FromChild) => {
-      if (message.type === 'progress') onProgress(message.progress);
+      if (message.type === 'progress') options.onProgress(message.progress);
       if (message.type === 'checkpoint') {
         publishing = store(message);
         publishing.catch(reject);

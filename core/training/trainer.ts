@@ -42,7 +42,7 @@ export interface TrainerSurroundings {
 
 export interface TrainerResult {
   native: NativeModel;
-  /** Probabilities of the validate rows, then the test rows, in the table's order. */
+  /** Probabilities of the validate rows, then the test rows (those that the table has), in the table's order. */
   predictions: Float64Array;
   /** Share of each feature, highest first (ties by name); sums to 1, or all 0 for a model that splits nowhere. */
   importance: { feature: string; share: number }[];

@@ -7,7 +7,12 @@ export interface OnlineStoreFixture {
   remove(): Promise<void>;
 }
 
-const row = (key: string, values: OnlineRow['values'], eventAtUs = 1, knownAtUs = eventAtUs): OnlineRow => ({ key, values, eventAtUs, knownAtUs });
+const row = (key: string, values: OnlineRow['values'], eventAtUs = 1, knownAtUs = eventAtUs): OnlineRow => ({
+  key,
+  values,
+  eventAtUs,
+  knownAtUs,
+});
 
 /** What every online store promises; each adapter's test calls this. */
 export function onlineStoreConformance(name: string, create: () => Promise<OnlineStoreFixture>): void {
@@ -69,7 +74,12 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
       const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
       const rounds = Array.from({ length: 12 }, (_, i) => i);
       await Promise.all(
-        rounds.map((i) => (writers[i % 3] as OnlineStore).put('v', keys.map((key) => row(key, [(i * 7) % 12], (i * 7) % 12)))),
+        rounds.map((i) =>
+          (writers[i % 3] as OnlineStore).put(
+            'v',
+            keys.map((key) => row(key, [(i * 7) % 12], (i * 7) % 12)),
+          ),
+        ),
       );
       for (const reader of writers) {
         expect((await reader.get('v', keys)).map((found) => found?.values[0])).toEqual(keys.map(() => 11));
@@ -86,7 +96,9 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
       const long = 'x'.repeat(5000);
       const many = Array.from({ length: 5000 }, (_, i) => row(`${i}`, [i]));
       await store.put('v', [row(`${long}1`, [1]), row(`${long}2`, [2]), ...many]);
-      expect((await store.get('v', [`${long}1`, `${long}2`, '4999'])).map((found) => found?.values[0])).toEqual([1, 2, 4999]);
+      expect((await store.get('v', [`${long}1`, `${long}2`, '4999'])).map((found) => found?.values[0])).toEqual([
+        1, 2, 4999,
+      ]);
     });
   });
 }

@@ -160,7 +160,14 @@ test('when its parent is killed, the training process dies with it; it starts fr
      const onProgress = ({ round }) => { if (round > 0) console.log('training'); };
      await runTrainerProcess(JSON.parse(process.argv[2]), { signal, onProgress, publish: async () => undefined });`,
   );
-  const job = { data: fixture.data, trainingSet: fixture.trainingSet, model: ENDLESS, rowShare: 1, ...place };
+  const job = {
+    data: fixture.data,
+    trainingSet: fixture.trainingSet,
+    model: ENDLESS,
+    rowShare: 1,
+    splits: ['train', 'validate'],
+    ...place,
+  };
   const tsx = import.meta.resolve('tsx');
   const argument = JSON.stringify({ ...job, scratch: context.scratch });
   const parent = spawn(process.execPath, ['--import', tsx, script, argument], {

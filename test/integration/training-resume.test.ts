@@ -24,11 +24,19 @@ afterAll(() => fixture.remove());
 const digest = ({ native, predictions }: TrainerResult): string =>
   createHash('sha256').update(JSON.stringify(native)).update(predictions).digest('hex');
 
+interface Options {
+  threads: number;
+  patience?: number;
+  resume?: Uint8Array;
+  chunk?: number;
+  params?: typeof MODEL.params;
+}
+
 /** Trains in this process; keeps every checkpoint. */
-async function trainHere(options: { threads: number; patience?: number; resume?: Uint8Array; chunk?: number }) {
+async function trainHere(options: Options) {
   const checkpoints: Uint8Array[] = [];
-  const { threads, patience = 0, resume, chunk = MODEL.chunk } = options;
-  const model = { ...MODEL, earlyStopping: patience, chunk, rounds: patience ? 300 : MODEL.rounds };
+  const { threads, patience = 0, resume, chunk = MODEL.chunk, params = MODEL.params } = options;
+  const model = { ...MODEL, earlyStopping: patience, chunk, params, rounds: patience ? 300 : MODEL.rounds };
   const input = { table, model, rowShare: 1, threads };
   const result = await createGbdtTrainer(LIBRARY).fit(input, {
     resume,
@@ -62,6 +70,15 @@ test('one and two threads give the same bytes, another seed or chunk gives other
   expect((await trainHere({ threads: 2 })).digest).toBe(one.digest);
   expect((await trainHere({ threads: 2, resume: one.checkpoints[1] as Uint8Array })).digest).toBe(one.digest);
   expect((await trainHere({ threads: 1, chunk: 7 })).digest).not.toBe(one.digest);
+});
+
+test('without sampling, training in chunks is training in one go', async () => {
+  const params = { num_leaves: 15, learning_rate: 0.1 };
+  const inChunks = await trainHere({ threads: 1, params });
+  const inOneGo = await trainHere({ threads: 1, params, chunk: 1000 });
+  expect(inOneGo.checkpoints).toEqual([]);
+  const differences = inChunks.result.predictions.map((p, row) => Math.abs(p - (inOneGo.result.predictions[row] ?? 9)));
+  expect(Math.max(...differences)).toBeLessThan(1e-9);
 });
 
 describe('the training process, killed', () => {

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type DuckDb, literal, withDuckDb } from '../../core/dataset/duckdb.ts';
-import type { FeatureContext } from '../../core/features/open-sources.ts';
 import type { ColumnInfo, Snapshot } from '../../core/spec/artifacts.ts';
 import { createBlobStore } from '../../core/store/blobs.ts';
 import { createFolderStore } from '../../core/store/folder-store.ts';
 import type { BlobStore } from '../../core/store/ports.ts';
+import type { StepContext } from '../../core/store/step.ts';
 
 /** Hour 0 is 2024-01-01T00:00Z; ±Infinity are SQL's infinities, null is NULL. */
 export function time(hour: number | null): string {
@@ -25,7 +25,17 @@ export type Shape = Record<string, [type: string, ...known: string[]]>;
 
 export function snapshotOf(source: string, shape: Shape, partitions: Snapshot['partitions'] = []): Snapshot {
   const columns: ColumnInfo[] = Object.entries(shape).map(([name, [type, ...known]]) => ({ name, type, known }));
-  return { source, id: 'test', partitions, columns, rows: 0, quarantined: 0, rules: [], newestEvent: null, manifest: '' };
+  return {
+    source,
+    id: 'test',
+    partitions,
+    columns,
+    rows: 0,
+    quarantined: 0,
+    rules: [],
+    newestEvent: null,
+    manifest: '',
+  };
 }
 
 /** SQL rows for a table: values as SQL, in the order of `columns`. */
@@ -39,7 +49,7 @@ export function rowsSql(columns: string[], types: string[], rows: string[][]): s
 export interface Bench {
   scratch: string;
   blobs: BlobStore;
-  context(options?: { threads?: number; signal?: AbortSignal }): FeatureContext & { scratch: string; key: string; signal: AbortSignal };
+  context(options?: { threads?: number; signal?: AbortSignal }): StepContext & { threads?: number };
   /** Writes SELECTs as the partitions of a source. */
   publish(source: string, shape: Shape, selects: string[]): Promise<Snapshot>;
   remove(): Promise<void>;
@@ -53,7 +63,14 @@ export async function createBench(): Promise<Bench> {
   return {
     scratch,
     blobs,
-    context: (options = {}) => ({ blobs, scratch, key: 'test', signal: new AbortController().signal, progress: () => {}, ...options }),
+    context: (options = {}) => ({
+      blobs,
+      scratch,
+      key: 'test',
+      signal: new AbortController().signal,
+      progress: () => {},
+      ...options,
+    }),
     publish: (source, shape, selects) =>
       withDuckDb({ scratch }, async (db) => {
         const partitions = [];

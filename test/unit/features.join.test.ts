@@ -27,28 +27,42 @@ const TYPES = ['VARCHAR', 'TIMESTAMP', 'DOUBLE', 'DOUBLE', ...Array.from({ lengt
 const text = (value: string | null) => (value === null ? 'NULL' : `'${value}'`);
 const number = (value: number | null) => (value === null ? 'NULL' : String(value));
 
-async function load(db: DuckDb, facts: Fact[], asked: Asked[], asOf: number, reference = false) {
+async function load(db: DuckDb, facts: Fact[], asked: Asked[], asOf: number, reference = false, shape = SHAPE) {
   const rows = facts.map(({ key, event, known, bad, x, y }) => {
     const own = [text(key), time(event), number(x), number(y), ...known.map(time)];
     return [...own, time(reference ? null : event), time(bad)];
   });
   await db.run(`CREATE OR REPLACE TABLE facts AS ${rowsSql(COLUMNS, TYPES, rows)}`);
   const spineRows = asked.map(({ key, at }, i) => [String(i), time(at), text(key)]);
-  await db.run(`CREATE OR REPLACE TABLE spine AS ${rowsSql(['__row', '__at', 'id'], ['BIGINT', 'TIMESTAMP', 'VARCHAR'], spineRows)}`);
-  const sources: SourceTables = new Map([['facts', await openSource(db, snapshotOf('facts', SHAPE), 'facts', iso(asOf))]]);
+  await db.run(
+    `CREATE OR REPLACE TABLE spine AS ${rowsSql(['__row', '__at', 'id'], ['BIGINT', 'TIMESTAMP', 'VARCHAR'], spineRows)}`,
+  );
+  const sources: SourceTables = new Map([
+    ['facts', await openSource(db, snapshotOf('facts', shape), 'facts', iso(asOf))],
+  ]);
   const spine: Spine = { relation: 'spine', columns: new Map([['id', 'VARCHAR']]), fields: [] };
   return { sources, spine };
 }
 
-async function join(db: DuckDb, views: FeatureView[], loaded: { sources: SourceTables; spine: Spine }): Promise<(number | null)[][]> {
+async function join(
+  db: DuckDb,
+  views: FeatureView[],
+  loaded: { sources: SourceTables; spine: Spine },
+): Promise<(number | null)[][]> {
   const { relation, features } = await joinViews({ ...loaded, views });
   const columns = features.map(({ name }) => `"${name}"`).join(', ');
   return (await valuesOf(db, `SELECT ${columns} FROM ${relation} ORDER BY __row`)) as (number | null)[][];
 }
 
 const hour = fc.integer({ min: 0, max: 12 });
-const knownAt = fc.oneof({ weight: 6, arbitrary: hour }, { weight: 1, arbitrary: fc.constantFrom(Infinity, -Infinity) });
-const value = fc.option(fc.integer({ min: -20, max: 20 }).map((n) => n / 4), { freq: 6 });
+const knownAt = fc.oneof(
+  { weight: 6, arbitrary: hour },
+  { weight: 1, arbitrary: fc.constantFrom(Infinity, -Infinity) },
+);
+const value = fc.option(
+  fc.integer({ min: -20, max: 20 }).map((n) => n / 4),
+  { freq: 6 },
+);
 const key = fc.option(fc.constantFrom('a', 'b'), { freq: 12 });
 const fact: fc.Arbitrary<Fact> = fc.record({
   key,
@@ -105,7 +119,11 @@ describe('against a plain reading of the definition, on random tables with ties,
         fc.asyncProperty(world, fc.integer({ min: 1, max: 5 }), async ({ facts, asked, asOf }, over) => {
           const view: FeatureView = {
             ...{ kind: 'window', name: 'w', source: 'facts', by: BY, on: 'happened', over: `${over}h` },
-            aggregate: wanted.map(([fn, column]) => ({ name: `${fn}_${column}`, fn, ...(column ? { expr: column } : {}) })),
+            aggregate: wanted.map(([fn, column]) => ({
+              name: `${fn}_${column}`,
+              fn,
+              ...(column ? { expr: column } : {}),
+            })),
           };
           const found = await join(db, [view], await load(db, facts, asked, asOf));
           for (const [i, row] of asked.entries()) {
@@ -124,10 +142,24 @@ describe('against a plain reading of the definition, on random tables with ties,
 });
 
 const known = (at: number): Fact['known'] => [at, at, at];
-const row = (event: number, at: number, x: number): Fact => ({ key: 'a', event, known: known(at), bad: Infinity, x, y: x });
+const row = (event: number, at: number, x: number): Fact => ({
+  key: 'a',
+  event,
+  known: known(at),
+  bad: Infinity,
+  x,
+  y: x,
+});
 
 describe('by example', () => {
-  const latest = (ttl?: string): FeatureView => ({ kind: 'latest', name: 'v', source: 'facts', by: BY, fields: [{ name: 'f', expr: 'x' }], ...(ttl ? { ttl } : {}) });
+  const latest = (ttl?: string): FeatureView => ({
+    kind: 'latest',
+    name: 'v',
+    source: 'facts',
+    by: BY,
+    fields: [{ name: 'f', expr: 'x' }],
+    ...(ttl ? { ttl } : {}),
+  });
   const ask = (facts: Fact[], hours: number[], view: FeatureView) =>
     withDuckDb({ scratch }, async (db) => {
       const asked = hours.map((at) => ({ key: 'a', at }));
@@ -147,8 +179,36 @@ describe('by example', () => {
     expect(await ask([row(8, 1, 1), row(12, 1, 2)], [9, 11, 12], latest())).toEqual([1, 1, 2]);
   });
 
+  test('a row whose key is known only later does not match before', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      const asked = [7, 8, 9].map((at) => ({ key: 'a', at }));
+      const shape: Shape = { ...SHAPE, key: ['VARCHAR', '__known_2'] };
+      const loaded = await load(db, [{ ...row(1, 1, 5), known: [1, 1, 8] }], asked, 100, false, shape);
+      const view: FeatureView = {
+        kind: 'window',
+        name: 'w',
+        source: 'facts',
+        by: BY,
+        over: '9h',
+        aggregate: [{ name: 'n', fn: 'count' }],
+      };
+      expect(await join(db, [latest(), view], loaded)).toEqual([
+        [null, 0],
+        [5, 1],
+        [5, 1],
+      ]);
+    });
+  });
+
   test('std keeps its digits beside a large mean', async () => {
-    const view: FeatureView = { kind: 'window', name: 'w', source: 'facts', by: BY, over: '5h', aggregate: [{ name: 's', fn: 'std', expr: 'x' }] };
+    const view: FeatureView = {
+      kind: 'window',
+      name: 'w',
+      source: 'facts',
+      by: BY,
+      over: '5h',
+      aggregate: [{ name: 's', fn: 'std', expr: 'x' }],
+    };
     const facts = [row(1, 1, 1e9 + 1), row(2, 2, 1e9 + 2), row(3, 3, 1e9 + 3)];
     expect(await ask(facts, [3], view)).toEqual([1]);
   });
@@ -159,9 +219,21 @@ describe('by example', () => {
       await db.run(`CREATE OR REPLACE TABLE facts AS SELECT 'a' AS key, ${time(0)} + to_seconds(i) AS happened, 0.1 * (i % 10) AS x, 0.5 AS y,
         happened AS __known_0, happened + INTERVAL 90 SECOND AS __known_1, happened AS __known_2, happened AS __event_at,
         'infinity'::TIMESTAMP AS __bad_known_at FROM range(50000) r(i)`);
-      await db.run(`CREATE OR REPLACE TABLE spine AS SELECT i AS __row, ${time(0)} + to_seconds(i) AS __at, 'a' AS id FROM range(50000) r(i)`);
+      await db.run(
+        `CREATE OR REPLACE TABLE spine AS SELECT i AS __row, ${time(0)} + to_seconds(i) AS __at, 'a' AS id FROM range(50000) r(i)`,
+      );
       const views: FeatureView[] = [
-        { kind: 'window', name: 'w', source: 'facts', by: BY, over: '1h', aggregate: [{ name: 'n', fn: 'count' }, { name: 'm', fn: 'avg', expr: 'x' }] },
+        {
+          kind: 'window',
+          name: 'w',
+          source: 'facts',
+          by: BY,
+          over: '1h',
+          aggregate: [
+            { name: 'n', fn: 'count' },
+            { name: 'm', fn: 'avg', expr: 'x' },
+          ],
+        },
         latest(),
       ];
       const found = await join(db, views, { sources, spine });
@@ -175,7 +247,10 @@ describe('by example', () => {
     await withDuckDb({ scratch }, async (db) => {
       const { sources } = await load(db, [{ ...row(1, 1, 5), key: '7' }], [], 100);
       await db.run(`CREATE OR REPLACE TABLE spine AS SELECT 1 AS __row, ${time(2)} AS __at, 7::BIGINT AS id`);
-      const found = await join(db, [latest()], { sources, spine: { relation: 'spine', columns: new Map([['id', 'BIGINT']]), fields: [] } });
+      const found = await join(db, [latest()], {
+        sources,
+        spine: { relation: 'spine', columns: new Map([['id', 'BIGINT']]), fields: [] },
+      });
       expect(found).toEqual([[5]]);
     });
   });
@@ -185,11 +260,20 @@ describe('by example', () => {
     ['[x, y]', 'DOUBLE[]'],
   ])('%s is refused as a feature', async (expr, type) => {
     const view: FeatureView = { kind: 'latest', name: 'v', source: 'facts', by: BY, fields: [{ name: 'f', expr }] };
-    await expect(ask([row(1, 1, 1)], [1], view)).rejects.toMatchObject({ code: 'REFIT_EXPRESSION_INVALID', details: { type } });
+    await expect(ask([row(1, 1, 1)], [1], view)).rejects.toMatchObject({
+      code: 'REFIT_EXPRESSION_INVALID',
+      details: { type },
+    });
   });
 
   test('a number that float32 cannot hold is missing', async () => {
-    const view: FeatureView = { kind: 'latest', name: 'v', source: 'facts', by: BY, fields: [{ name: 'f', expr: 'x * 1e300' }] };
+    const view: FeatureView = {
+      kind: 'latest',
+      name: 'v',
+      source: 'facts',
+      by: BY,
+      fields: [{ name: 'f', expr: 'x * 1e300' }],
+    };
     expect(await ask([row(1, 1, 1), row(2, 2, 0)], [1, 2], view)).toEqual([null, 0]);
   });
 });

@@ -20,12 +20,19 @@ const TRIPS: Shape = {
 const WEATHER: Shape = { town: ['VARCHAR', '__known_0'], temp: ['DOUBLE', '__known_0'] };
 
 /** 100 days of a trip every hour: known a day ahead, arrived `hours` after it left, every third one late, every 50th never. */
-const trips = (from: number, to: number, hours = 5) => `SELECT i AS id, CASE i % 3 WHEN 0 THEN 'oslo' ELSE 'rome' END AS town,
+const trips = (
+  from: number,
+  to: number,
+  hours = 5,
+) => `SELECT i AS id, CASE i % 3 WHEN 0 THEN 'oslo' ELSE 'rome' END AS town,
   ${time(0)} + to_hours(i) AS leaves, leaves + to_hours(${hours}) AS arrives,
   CASE WHEN i % 50 <> 7 THEN (CASE WHEN (i // 3) % 3 = 0 THEN 30 ELSE 2 END) + (i % 7) END::DOUBLE AS delay,
   leaves - INTERVAL 1 DAY AS __known_0, arrives AS __known_1, leaves AS __event_at, 'infinity'::TIMESTAMP AS __bad_known_at
   FROM range(${from}, ${to}) r(i)`;
-const weather = (from: number, to: number) => `SELECT unnest(['oslo', 'rome']) AS town, (i % 30)::DOUBLE AS temp, ${time(0)} + to_hours(i) AS __known_0,
+const weather = (
+  from: number,
+  to: number,
+) => `SELECT unnest(['oslo', 'rome']) AS town, (i % 30)::DOUBLE AS temp, ${time(0)} + to_hours(i) AS __known_0,
   ${time(0)} + to_hours(i) AS __event_at, 'infinity'::TIMESTAMP AS __bad_known_at FROM range(${from}, ${to}) r(i)`;
 
 const DAY = 24;
@@ -33,7 +40,13 @@ const SPLIT = { test: '20d', validate: '10d', train: { min: '20d', max: '60d' } 
 
 function input(snapshots: Record<string, Snapshot>, changes: Partial<TrainingSetInput> = {}): TrainingSetInput {
   return {
-    spine: { source: 'trips', key: ['id'], predictAt: 'leaves - INTERVAL 1 HOUR', label: 'delay > 20', labelKnownAt: 'arrives' },
+    spine: {
+      source: 'trips',
+      key: ['id'],
+      predictAt: 'leaves - INTERVAL 1 HOUR',
+      label: 'delay > 20',
+      labelKnownAt: 'arrives',
+    },
     views: [
       {
         ...{ kind: 'fields', name: 'own', source: 'trips' },
@@ -43,7 +56,14 @@ function input(snapshots: Record<string, Snapshot>, changes: Partial<TrainingSet
           { name: 'peeked', expr: 'delay' },
         ],
       },
-      { kind: 'latest', name: 'w', source: 'weather', by: { town: 'town' }, fields: [{ name: 'temp', expr: 'temp' }], ttl: '6h' },
+      {
+        kind: 'latest',
+        name: 'w',
+        source: 'weather',
+        by: { town: 'town' },
+        fields: [{ name: 'temp', expr: 'temp' }],
+        ttl: '6h',
+      },
       {
         ...{ kind: 'window', name: 'd', source: 'trips', by: { town: 'town' }, on: 'arrives', over: '12h' },
         aggregate: [
@@ -61,7 +81,10 @@ function input(snapshots: Record<string, Snapshot>, changes: Partial<TrainingSet
 }
 
 async function publish(tripSelects: string[], weatherSelects = [weather(0, 2400)]): Promise<Record<string, Snapshot>> {
-  return { trips: await bench.publish('trips', TRIPS, tripSelects), weather: await bench.publish('weather', WEATHER, weatherSelects) };
+  return {
+    trips: await bench.publish('trips', TRIPS, tripSelects),
+    weather: await bench.publish('weather', WEATHER, weatherSelects),
+  };
 }
 
 describe('a training set', () => {
@@ -84,9 +107,17 @@ describe('a training set', () => {
     expect(set.rows.validate).toBe(10 * DAY - 5 - 5);
     const table = await readTrainingSet(await bench.blobs.path(set.data), set);
     expect([...table.predictAtMs]).toEqual([...table.predictAtMs].sort((a, b) => a - b));
-    expect(table.label.reduce((sum, label) => sum + label, 0)).toBe(Object.values(set.positives).reduce((a, b) => a + b));
+    expect(table.label.reduce((sum, label) => sum + label, 0)).toBe(
+      Object.values(set.positives).reduce((a, b) => a + b),
+    );
     const lastOf = (split: number) => Math.max(...table.predictAtMs.filter((_, i) => table.split[i] === split));
     expect(new Date(lastOf(0)).toISOString()).toBe(new Date(Date.parse(iso(70 * DAY - 6))).toISOString());
+  });
+
+  test('takes a label as known no earlier than the columns it is made of, whatever the pipeline says', async () => {
+    const spine = { ...input(snapshots).spine, labelKnownAt: 'leaves' };
+    const set = await buildTrainingSet.run(input(snapshots, { spine }), bench.context());
+    expect(set.excluded.labelLate).toBe(14);
   });
 
   test('has each feature as it was known: own columns of later are missing, names and kinds as declared', async () => {
@@ -100,20 +131,27 @@ describe('a training set', () => {
       { name: 'mean_delay', kind: 'number', view: 'd' },
       { name: 'spread', kind: 'number', view: 'd' },
     ]);
-    const table = await readTrainingSet(await bench.blobs.path(set.data), set, { splits: ['test'], columns: ['peeked', 'temp', 'hour_sin'] });
+    const table = await readTrainingSet(await bench.blobs.path(set.data), set, {
+      splits: ['test'],
+      columns: ['peeked', 'temp', 'hour_sin'],
+    });
     expect(table.rows).toBe(set.rows.test);
     expect(Object.keys(table.numbers)).toEqual(['hour_sin', 'peeked', 'temp']);
-    expect(table.numbers['peeked']?.every(Number.isNaN)).toBe(true);
+    expect(table.numbers.peeked?.every(Number.isNaN)).toBe(true);
     const hours = [...table.predictAtMs].map((ms) => (ms - Date.UTC(2024, 0, 1)) / 3_600_000);
-    expect([...(table.numbers['temp'] ?? [])]).toEqual(hours.map((hour) => hour % 30));
-    expect(table.slices['town']).toEqual(table.slices['place']);
+    expect([...(table.numbers.temp ?? [])]).toEqual(hours.map((hour) => hour % 30));
+    expect(table.slices.town).toEqual(table.slices.place);
   });
 
   test('is the same whatever the threads, the files or the order of their rows', async () => {
     const digests = new Set<string>();
-    for (const threads of [1, 2, 4]) digests.add((await writeTrainingSet(input(snapshots), bench.context({ threads }))).digest);
+    for (const threads of [1, 2, 4])
+      digests.add((await writeTrainingSet(input(snapshots), bench.context({ threads }))).digest);
     const shuffled = await publish(
-      [`SELECT * FROM (${trips(1200, 2400)}) ORDER BY hash(id)`, `SELECT * FROM (${trips(0, 1200)}) ORDER BY hash(id + 1)`],
+      [
+        `SELECT * FROM (${trips(1200, 2400)}) ORDER BY hash(id)`,
+        `SELECT * FROM (${trips(0, 1200)}) ORDER BY hash(id + 1)`,
+      ],
       [`SELECT * FROM (${weather(0, 2400)}) ORDER BY hash(__event_at, town)`],
     );
     digests.add((await writeTrainingSet(input(shuffled), bench.context())).digest);
@@ -124,13 +162,18 @@ describe('a training set', () => {
 
   test('keeps rows that repeat a key, each with its own features', async () => {
     const twice = await publish([trips(0, 2400), trips(0, 2400)]);
-    const [once, both] = [await writeTrainingSet(input(snapshots), bench.context()), await writeTrainingSet(input(twice), bench.context())];
+    const [once, both] = [
+      await writeTrainingSet(input(snapshots), bench.context()),
+      await writeTrainingSet(input(twice), bench.context()),
+    ];
     expect(both.rows.test).toBe(2 * once.rows.test);
   });
 
   test('leaves out rows that were known to be bad by asOf, and keeps those found bad later', async () => {
-    const bad = (at: number) => `SELECT * REPLACE (CASE WHEN id % 2 = 0 THEN ${time(at)} ELSE __bad_known_at END AS __bad_known_at) FROM (${trips(0, 2400)})`;
-    const rows = async (select: string) => (await writeTrainingSet(input(await publish([select])), bench.context())).rows.test;
+    const bad = (at: number) =>
+      `SELECT * REPLACE (CASE WHEN id % 2 = 0 THEN ${time(at)} ELSE __bad_known_at END AS __bad_known_at) FROM (${trips(0, 2400)})`;
+    const rows = async (select: string) =>
+      (await writeTrainingSet(input(await publish([select])), bench.context())).rows.test;
     const all = await rows(trips(0, 2400));
     expect(await rows(bad(101 * DAY))).toBe(all);
     expect(await rows(bad(50 * DAY))).toBeLessThan(all * 0.6);
@@ -151,36 +194,87 @@ describe('is refused with the reason', () => {
   });
 
   test('no row in a period', async () => {
-    await expect(build({ asOf: iso(125 * DAY) })).rejects.toMatchObject({ code: 'REFIT_WINDOW_EMPTY', details: { split: 'test' } });
+    await expect(build({ asOf: iso(125 * DAY) })).rejects.toMatchObject({
+      code: 'REFIT_WINDOW_EMPTY',
+      details: { split: 'test' },
+    });
   });
 
   test('one outcome only', async () => {
     const always = { ...input(snapshots).spine, label: 'delay > -1' };
-    await expect(build({ spine: always })).rejects.toMatchObject({ code: 'REFIT_LABEL_ONE_CLASS', details: { split: 'train', label: true } });
+    await expect(build({ spine: always })).rejects.toMatchObject({
+      code: 'REFIT_LABEL_ONE_CLASS',
+      details: { split: 'train', label: true },
+    });
   });
 
   test.each<[string, string, (views: TrainingSetInput['views']) => TrainingSetInput['views']]>([
-    ['two features of one name', 'REFIT_PIPELINE_INVALID', (views) => [...views, { ...views[1], name: 'again' } as (typeof views)[0]]],
-    ['names that differ in case only', 'REFIT_PIPELINE_INVALID', () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'town' }, { name: 'A', expr: 'delay' }] }]],
-    ['a feature named as the key', 'REFIT_PIPELINE_INVALID', () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'id', expr: 'id' }] }]],
-    ['a time as a feature', 'REFIT_EXPRESSION_INVALID', () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'leaves' }] }]],
-    ['a join column that is not there', 'REFIT_PIPELINE_INVALID', (views) => [{ ...views[1], by: { city: 'town' } } as (typeof views)[0]]],
-    ['a source that is not there', 'REFIT_PIPELINE_INVALID', (views) => [{ ...views[1], source: 'wether' } as (typeof views)[0]]],
-    ['an expression that fails on a row', 'REFIT_EXPRESSION_INVALID', () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'town::INTEGER' }] }]],
+    [
+      'two features of one name',
+      'REFIT_PIPELINE_INVALID',
+      (views) => [...views, { ...views[1], name: 'again' } as (typeof views)[0]],
+    ],
+    [
+      'names that differ in case only',
+      'REFIT_PIPELINE_INVALID',
+      () => [
+        {
+          kind: 'fields',
+          name: 'f',
+          source: 'trips',
+          fields: [
+            { name: 'a', expr: 'town' },
+            { name: 'A', expr: 'delay' },
+          ],
+        },
+      ],
+    ],
+    [
+      'a feature named as the key',
+      'REFIT_PIPELINE_INVALID',
+      () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'id', expr: 'id' }] }],
+    ],
+    [
+      'a time as a feature',
+      'REFIT_EXPRESSION_INVALID',
+      () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'leaves' }] }],
+    ],
+    [
+      'a join column that is not there',
+      'REFIT_PIPELINE_INVALID',
+      (views) => [{ ...views[1], by: { city: 'town' } } as (typeof views)[0]],
+    ],
+    [
+      'a source that is not there',
+      'REFIT_PIPELINE_INVALID',
+      (views) => [{ ...views[1], source: 'wether' } as (typeof views)[0]],
+    ],
+    [
+      'an expression that fails on a row',
+      'REFIT_EXPRESSION_INVALID',
+      () => [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'town::INTEGER' }] }],
+    ],
   ])('%s', async (_, code, views) => {
     await expect(build({ views: views(input(snapshots).views) })).rejects.toMatchObject({ code });
   });
 
   test('an expression that fails on a row is named', async () => {
-    const views: TrainingSetInput['views'] = [{ kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'town::INTEGER' }] }];
+    const views: TrainingSetInput['views'] = [
+      { kind: 'fields', name: 'f', source: 'trips', fields: [{ name: 'a', expr: 'town::INTEGER' }] },
+    ];
     await expect(build({ views })).rejects.toThrow(/features\.f\.a fails on a row of trips: .*'(oslo|rome)'/);
   });
 
   test('a slice that is no column', async () => {
-    await expect(build({ slices: ['nowhere'] })).rejects.toMatchObject({ code: 'REFIT_PIPELINE_INVALID', details: { column: 'nowhere' } });
+    await expect(build({ slices: ['nowhere'] })).rejects.toMatchObject({
+      code: 'REFIT_PIPELINE_INVALID',
+      details: { column: 'nowhere' },
+    });
   });
 
   test('stops when told to', async () => {
-    await expect(writeTrainingSet(input(snapshots), bench.context({ signal: AbortSignal.abort() }))).rejects.toThrow(/abort/i);
+    await expect(writeTrainingSet(input(snapshots), bench.context({ signal: AbortSignal.abort() }))).rejects.toThrow(
+      /abort/i,
+    );
   });
 });

@@ -10,7 +10,10 @@ import { onlineStoreConformance } from '../conformance/online-store.ts';
 
 onlineStoreConformance('LMDB', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'refit-online-'));
-  return { open: () => createLmdbOnlineStore(directory), remove: () => rm(directory, { recursive: true, force: true }) };
+  return {
+    open: () => createLmdbOnlineStore(directory),
+    remove: () => rm(directory, { recursive: true, force: true }),
+  };
 });
 
 const MODULE = fileURLToPath(new URL('../../core/features/lmdb-online-store.ts', import.meta.url));
@@ -30,7 +33,10 @@ test('two processes that write the same entities leave the newest', async () => 
       });
     await Promise.all([run(0), run(1)]);
     const store = createLmdbOnlineStore(directory);
-    const found = await store.get('v', Array.from({ length: 20 }, (_, k) => `k${k}`));
+    const found = await store.get(
+      'v',
+      Array.from({ length: 20 }, (_, k) => `k${k}`),
+    );
     expect(found.map((row) => row?.values[0])).toEqual(Array.from({ length: 20 }, () => 59));
     await store.close();
   } finally {

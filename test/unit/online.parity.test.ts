@@ -38,10 +38,21 @@ const TRIPS: Shape = {
   arrives: ['TIMESTAMP', '__known_2'],
   delay: ['DOUBLE', '__known_2'],
 };
-const BUSES: Shape = { number: ['BIGINT', '__known_0'], seats: ['INTEGER', '__known_0'], color: ['VARCHAR', '__known_1'] };
+const BUSES: Shape = {
+  number: ['BIGINT', '__known_0'],
+  seats: ['INTEGER', '__known_0'],
+  color: ['VARCHAR', '__known_1'],
+};
 const TIMES = ['__event_at', '__bad_known_at'];
-const columnsOf = (shape: Shape, known: number) => [...Object.keys(shape), ...Array.from({ length: known }, (_, i) => `__known_${i}`), ...TIMES];
-const typesOf = (shape: Shape, known: number) => [...Object.values(shape).map(([type]) => type), ...Array.from({ length: known + 2 }, () => 'TIMESTAMP')];
+const columnsOf = (shape: Shape, known: number) => [
+  ...Object.keys(shape),
+  ...Array.from({ length: known }, (_, i) => `__known_${i}`),
+  ...TIMES,
+];
+const typesOf = (shape: Shape, known: number) => [
+  ...Object.values(shape).map(([type]) => type),
+  ...Array.from({ length: known + 2 }, () => 'TIMESTAMP'),
+];
 
 interface Trip {
   town: string | null;
@@ -62,23 +73,79 @@ const quoted = (value: string | null) => (value === null ? 'NULL' : `'${value.re
 async function publish(trips: Trip[], buses: Bus[]): Promise<Record<string, Snapshot>> {
   const tripRows = trips.map(({ town, bus, leaves, delay }, i) => {
     const arrives = time(leaves + 1 + delay);
-    return [`'t${i}'`, quoted(town), String(bus ?? 'NULL'), time(leaves), arrives, String(delay), time(leaves - 10), time(leaves - 2), arrives, time(leaves), time(Infinity)];
+    return [
+      `'t${i}'`,
+      quoted(town),
+      String(bus ?? 'NULL'),
+      time(leaves),
+      arrives,
+      String(delay),
+      time(leaves - 10),
+      time(leaves - 2),
+      arrives,
+      time(leaves),
+      time(Infinity),
+    ];
   });
-  const busRows = buses.map(({ number, seats, color, known }) => [String(number), String(seats), quoted(color), ...known.map(time), time(null), time(Infinity)]);
+  const busRows = buses.map(({ number, seats, color, known }) => [
+    String(number),
+    String(seats),
+    quoted(color),
+    ...known.map(time),
+    time(null),
+    time(Infinity),
+  ]);
   return {
     trips: await bench.publish('trips', TRIPS, [rowsSql(columnsOf(TRIPS, 3), typesOf(TRIPS, 3), tripRows)]),
     buses: await bench.publish('buses', BUSES, [rowsSql(columnsOf(BUSES, 2), typesOf(BUSES, 2), busRows)]),
   };
 }
 
-const SPINE: SpineSpec = { source: 'trips', key: ['id'], predictAt: 'leaves', label: 'delay > 1', labelKnownAt: 'arrives' };
+const SPINE: SpineSpec = {
+  source: 'trips',
+  key: ['id'],
+  predictAt: 'leaves',
+  label: 'delay > 1',
+  labelKnownAt: 'arrives',
+};
 const VIEWS: FeatureView[] = [
-  { kind: 'fields', name: 'own', source: 'trips', fields: [{ name: 'town', expr: 'town' }, { name: 'odd', expr: 'bus % 2 = 1' }, { name: 'hour', expr: 'hour(leaves)', cyclical: 24 }] },
-  { kind: 'latest', name: 'of_bus', source: 'buses', by: { bus: 'number' }, fields: [{ name: 'seats', expr: 'seats' }, { name: 'color', expr: 'color' }] },
-  { kind: 'latest', name: 'last', source: 'trips', by: { bus: 'bus' }, on: 'arrives', ttl: '6h', fields: [{ name: 'last_delay', expr: 'delay / 3' }] },
+  {
+    kind: 'fields',
+    name: 'own',
+    source: 'trips',
+    fields: [
+      { name: 'town', expr: 'town' },
+      { name: 'odd', expr: 'bus % 2 = 1' },
+      { name: 'hour', expr: 'hour(leaves)', cyclical: 24 },
+    ],
+  },
+  {
+    kind: 'latest',
+    name: 'of_bus',
+    source: 'buses',
+    by: { bus: 'number' },
+    fields: [
+      { name: 'seats', expr: 'seats' },
+      { name: 'color', expr: 'color' },
+      { name: 'bus', expr: 'number' },
+    ],
+  },
+  {
+    kind: 'latest',
+    name: 'last',
+    source: 'trips',
+    by: { bus: 'bus' },
+    on: 'arrives',
+    ttl: '6h',
+    fields: [{ name: 'last_delay', expr: 'delay / 3' }],
+  },
   {
     ...{ kind: 'window', name: 'around', source: 'trips', by: { town: 'town', bus: 'bus' }, on: 'arrives', over: '8h' },
-    aggregate: [{ name: 'n', fn: 'count' }, { name: 'mean', fn: 'avg', expr: 'delay / 7' }, { name: 'worst', fn: 'max', expr: 'delay' }],
+    aggregate: [
+      { name: 'n', fn: 'count' },
+      { name: 'mean', fn: 'avg', expr: 'delay / 7' },
+      { name: 'worst', fn: 'max', expr: 'delay' },
+    ],
   },
 ];
 const INPUT = { spine: SPINE, views: VIEWS };
@@ -98,18 +165,27 @@ const bus = fc.record<Bus>({
 
 test('online and offline give the same features, to the last bit, on random data', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(trip, { minLength: 1, maxLength: 25 }), fc.array(bus, { maxLength: 6 }), fc.integer({ min: 5, max: 30 }), async (trips, buses, hour) => {
-      const snapshots = await publish(trips, buses);
-      const scratch = path.join(bench.scratch, `parity-${folders++}`);
-      await mkdir(scratch);
-      const sample = await sampleOnlineParity.run({ ...INPUT, snapshots, asOf: iso(hour), sample: 10 }, { ...bench.context(), scratch });
-      const [offline, online] = await withDuckDb({ scratch }, async (db) => {
-        const read = async (blob: typeof sample.offline) => valuesOf(db, `SELECT * FROM read_parquet('${await bench.blobs.path(blob)}')`);
-        return [await read(sample.offline), await read(sample.online)];
-      });
-      expect(online).toEqual(offline);
-      expect(offline).toHaveLength(Math.min(10, trips.filter(({ leaves }) => leaves - 10 <= hour).length));
-    }),
+    fc.asyncProperty(
+      fc.array(trip, { minLength: 1, maxLength: 25 }),
+      fc.array(bus, { maxLength: 6 }),
+      fc.integer({ min: 5, max: 30 }),
+      async (trips, buses, hour) => {
+        const snapshots = await publish(trips, buses);
+        const scratch = path.join(bench.scratch, `parity-${folders++}`);
+        await mkdir(scratch);
+        const sample = await sampleOnlineParity.run(
+          { ...INPUT, snapshots, asOf: iso(hour), sample: 10 },
+          { ...bench.context(), scratch },
+        );
+        const [offline, online] = await withDuckDb({ scratch }, async (db) => {
+          const read = async (blob: typeof sample.offline) =>
+            valuesOf(db, `SELECT * FROM read_parquet('${await bench.blobs.path(blob)}')`);
+          return [await read(sample.offline), await read(sample.online)];
+        });
+        expect(online).toEqual(offline);
+        expect(offline).toHaveLength(Math.min(10, trips.filter(({ leaves }) => leaves - 10 <= hour).length));
+      },
+    ),
     { numRuns: 25 },
   );
 }, 120_000);
@@ -126,13 +202,51 @@ describe('online features', () => {
   test('are read by the spine key, through to the other views, as known at asOf', async () => {
     const snapshots = await publish(trips, buses);
     const store = openStore();
-    const written = await materializeOnline({ ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) }, store, bench.context());
+    const written = await materializeOnline(
+      { ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) },
+      store,
+      bench.context(),
+    );
     expect(written.entities).toBe(2);
-    const { features, vectors } = await readFeatures(store, written.namespace, [{ id: 't1' }, { id: 't2' }, { id: 't3' }], iso(10));
-    expect(features.map(({ name }) => name)).toEqual(['town', 'odd', 'hour_sin', 'hour_cos', 'seats', 'color', 'last_delay', 'n', 'mean', 'worst']);
+    const { features, vectors } = await readFeatures(
+      store,
+      written.namespace,
+      [{ id: 't1' }, { id: 't2' }, { id: 't3' }],
+      iso(10),
+    );
+    expect(features.map(({ name }) => name)).toEqual([
+      'town',
+      'odd',
+      'hour_sin',
+      'hour_cos',
+      'seats',
+      'color',
+      'bus',
+      'last_delay',
+      'n',
+      'mean',
+      'worst',
+    ]);
     // The color of the bus is not known before 20; bus 1 arrived at 5, two hours late.
-    const own = { town: 'oslo', hour_sin: Math.fround(Math.sin((2 * Math.PI * 11) / 24)), hour_cos: expect.any(Number) };
-    expect(vectors[0]).toEqual({ found: true, values: { ...own, odd: 1, seats: 40, color: null, last_delay: Math.fround(2 / 3), n: 1, mean: expect.closeTo(2 / 7, 6), worst: 2 } });
+    const own = {
+      town: 'oslo',
+      hour_sin: Math.fround(Math.sin((2 * Math.PI * 11) / 24)),
+      hour_cos: expect.any(Number),
+    };
+    expect(vectors[0]).toEqual({
+      found: true,
+      values: {
+        ...own,
+        odd: 1,
+        seats: 40,
+        bus: 1,
+        color: null,
+        last_delay: Math.fround(2 / 3),
+        n: 1,
+        mean: expect.closeTo(2 / 7, 6),
+        worst: 2,
+      },
+    });
     // Which bus t2 gets is not known yet: nothing of it is.
     expect(vectors[1]?.values).toMatchObject({ odd: null, seats: null, last_delay: null, n: 0, mean: null });
     expect(vectors[2]).toMatchObject({ found: false, values: { town: null, n: null } });
@@ -141,15 +255,21 @@ describe('online features', () => {
   test('expire by the time of reading', async () => {
     const snapshots = await publish(trips, buses);
     const store = openStore();
-    const { namespace } = await materializeOnline({ ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) }, store, bench.context());
-    const at = async (hour: number) => (await readFeatures(store, namespace, [{ id: 't1' }], iso(hour))).vectors[0]?.values['last_delay'];
+    const { namespace } = await materializeOnline(
+      { ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) },
+      store,
+      bench.context(),
+    );
+    const at = async (hour: number) =>
+      (await readFeatures(store, namespace, [{ id: 't1' }], iso(hour))).vectors[0]?.values.last_delay;
     expect([await at(11), await at(12)]).toEqual([Math.fround(2 / 3), null]);
   });
 
   test('are not taken back by a run as of an earlier date', async () => {
     const snapshots = await publish(trips, buses);
     const store = openStore();
-    const run = (hour: number) => materializeOnline({ ...INPUT, pipeline: 'p', snapshots, asOf: iso(hour) }, store, bench.context());
+    const run = (hour: number) =>
+      materializeOnline({ ...INPUT, pipeline: 'p', snapshots, asOf: iso(hour) }, store, bench.context());
     const { namespace } = await run(10);
     await run(6);
     const { asOf, vectors } = await readFeatures(store, namespace, [{ id: 't1' }], iso(10));
@@ -160,7 +280,8 @@ describe('online features', () => {
   test('of another set of views lie elsewhere', async () => {
     const snapshots = await publish(trips, buses);
     const store = openStore();
-    const run = (views: FeatureView[]) => materializeOnline({ spine: SPINE, views, pipeline: 'p', snapshots, asOf: iso(10) }, store, bench.context());
+    const run = (views: FeatureView[]) =>
+      materializeOnline({ spine: SPINE, views, pipeline: 'p', snapshots, asOf: iso(10) }, store, bench.context());
     const [all, fewer] = [await run(VIEWS), await run(VIEWS.slice(0, 1))];
     expect(fewer.namespace).not.toBe(all.namespace);
     expect((await readFeatures(store, fewer.namespace, [{ id: 't1' }], iso(10))).features).toHaveLength(4);
@@ -170,7 +291,11 @@ describe('online features', () => {
     const snapshots = await publish(trips, buses);
     const store = openStore();
     await expect(readFeatures(store, 'p/none', [{ id: 't1' }], iso(10))).rejects.toMatchObject({ code: 'REFIT_USAGE' });
-    const { namespace } = await materializeOnline({ ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) }, store, bench.context());
+    const { namespace } = await materializeOnline(
+      { ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) },
+      store,
+      bench.context(),
+    );
     await expect(readFeatures(store, namespace, [{ name: 't1' }], iso(10))).rejects.toThrow('The key has no "id"');
   });
 });
@@ -190,5 +315,8 @@ test('entities to come: the next ones, with what was known of them, and what hap
     [{ id: 't1' }, iso(11), true],
     [{ id: 't2' }, iso(14), false],
   ]);
-  expect(found.map(({ fields }) => [fields['town'], fields['odd']])).toEqual([['oslo', 1], ['rome', null]]);
+  expect(found.map(({ fields }) => [fields.town, fields.odd])).toEqual([
+    ['oslo', 1],
+    ['rome', null],
+  ]);
 });
