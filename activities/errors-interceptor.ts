@@ -8,10 +8,7 @@ const UNFORESEEN_ATTEMPTS = 3;
 
 /** Turns the errors of the catalogue into Temporal failures that carry code, cure and details. */
 export class ErrorsInterceptor implements ActivityInboundCallsInterceptor {
-  async execute(
-    input: ActivityExecuteInput,
-    next: Next<ActivityInboundCallsInterceptor, 'execute'>,
-  ): Promise<unknown> {
+  async execute(input: ActivityExecuteInput, next: Next<ActivityInboundCallsInterceptor, 'execute'>): Promise<unknown> {
     try {
       return await next(input);
     } catch (error) {

@@ -6,8 +6,8 @@ import { judge } from '../core/evaluation/gates.ts';
 import { publishReport } from '../core/evaluation/publish-report.ts';
 import { sampleOnlineParity } from '../core/features/online-parity.ts';
 import { decidedVersion, versionKey } from '../core/registry/decisions.ts';
-import { readManifest } from '../core/registry/versions.ts';
 import { readRouting } from '../core/registry/routing.ts';
+import { readManifest } from '../core/registry/versions.ts';
 import type { Done } from '../core/spec/activities.ts';
 import type { BlobRef, FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { Comparison, Evaluation, GateResult, Metrics } from '../core/spec/evaluation.ts';
@@ -67,7 +67,14 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
       const page = await runStep(
         cache,
         publishReport,
-        { ...report, evaluation, comparison, gates, snapshots: Object.values(snapshots), specDigest: input.spec.sha256 },
+        {
+          ...report,
+          evaluation,
+          comparison,
+          gates,
+          snapshots: Object.values(snapshots),
+          specDigest: input.spec.sha256,
+        },
         { force },
       );
       const { test, validate } = evaluation.metrics;
@@ -79,13 +86,23 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
     },
   };
 
-  async function compare(name: string, { trainingSet, model, force }: OfCandidate): Promise<Done<Comparison> | undefined> {
+  async function compare(
+    name: string,
+    { trainingSet, model, force }: OfCandidate,
+  ): Promise<Done<Comparison> | undefined> {
     const champion = (await readRouting(objects, name))?.champion;
     // Nothing to hold it against: there is no champion, or it is the champion.
     if (!champion || champion.sha256 === model.onnx.sha256) return undefined;
     const { trainedModel } = await readManifest(objects, name, champion.version);
     const { version, sha256, asOf } = champion;
-    const theirs = { version, sha256, asOf, onnx: trainedModel.onnx, features: trainedModel.features, seenUntil: trainedModel.seenUntil };
+    const theirs = {
+      version,
+      sha256,
+      asOf,
+      onnx: trainedModel.onnx,
+      features: trainedModel.features,
+      seenUntil: trainedModel.seenUntil,
+    };
     const candidate = { onnx: model.onnx, features: model.features, seenUntil: model.seenUntil };
     return runStep(cache, compareWithChampion, { trainingSet, candidate, champion: theirs }, { force });
   }

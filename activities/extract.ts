@@ -30,7 +30,12 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
       const files: SourceFile[] = [];
       for (const { name, path } of await listPartitions(places.root, input.source, spec)) {
         const file = { name, sha256: await fingerprintFile(path) };
-        const { output } = await runStep(cache, inspectStep, { source: input.source, spec: extractSlice(spec), file }, input);
+        const { output } = await runStep(
+          cache,
+          inspectStep,
+          { source: input.source, spec: extractSlice(spec), file },
+          input,
+        );
         files.push({ ...file, ...output });
       }
       return files;
@@ -48,7 +53,14 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
     async publishSnapshot(input: OfSource & { asOf: string; partitions: Partition[] }): Promise<Done<Snapshot>> {
       const { maxBadShare, freshness, contract } = await specOf(input);
       const { source, asOf, partitions } = input;
-      const step = { source, asOf, partitions, maxBadShare, contract, ...(freshness === undefined ? {} : { freshness }) };
+      const step = {
+        source,
+        asOf,
+        partitions,
+        maxBadShare,
+        contract,
+        ...(freshness === undefined ? {} : { freshness }),
+      };
       return runStep(cache, publishSnapshot, step, input);
     },
   };

@@ -35,16 +35,27 @@ export interface Decision {
 
 /** Inputs and outputs of the ONNX graph, for whoever calls it. */
 function signatureOf({ features }: TrainedModel): object {
-  const inputs = features.map(({ name, kind }) => ({ name, dtype: kind === 'number' ? 'float32' : 'string', shape: [-1, 1] }));
+  const inputs = features.map(({ name, kind }) => ({
+    name,
+    dtype: kind === 'number' ? 'float32' : 'string',
+    shape: [-1, 1],
+  }));
   return { inputs, outputs: [{ name: 'probability', dtype: 'float32', shape: [-1, 1] }] };
 }
 
 function lineageOf(spec: BlobRef, trainingSet: TrainingSet, snapshots: Record<string, Snapshot>): Lineage {
   const sources = Object.entries(snapshots).map(([name, { id, partitions }]) => [
     name,
-    { snapshot: id, partitions: partitions.map((partition) => ({ name: partition.name, sha256: partition.data.sha256 })) },
+    {
+      snapshot: id,
+      partitions: partitions.map((partition) => ({ name: partition.name, sha256: partition.data.sha256 })),
+    },
   ]);
-  return { pipeline: { digest: spec.sha256, spec }, trainingSet: trainingSet.digest, sources: Object.fromEntries(sources) };
+  return {
+    pipeline: { digest: spec.sha256, spec },
+    trainingSet: trainingSet.digest,
+    sources: Object.fromEntries(sources),
+  };
 }
 
 export function createPromoteActivities({ blobs, objects, places, online }: Refit) {
@@ -78,7 +89,12 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
         const [done] = force ? [] : await store.get(mark.view, [mark.key]);
         if (done) return { output: { entities: Number(done.values[0]) }, cached: true };
         const signal = context.cancellationSignal;
-        const { entities } = await materializeOnline(input, store, { blobs, scratch: await scratch(places), signal, progress });
+        const { entities } = await materializeOnline(input, store, {
+          blobs,
+          scratch: await scratch(places),
+          signal,
+          progress,
+        });
         await store.put(mark.view, [{ key: mark.key, values: [entities], eventAtUs: 0, knownAtUs: 0 }]);
         return { output: { entities }, cached: false };
       });
@@ -88,7 +104,14 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
     async decide({ spec, version, judged }: OfData & { version: number; judged: Judgement }): Promise<Decision> {
       const { name } = await blobs.json<PipelineSpec>(spec);
       const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
-      const decided = await decideVersion(objects, { model: name, version, gates: judged.gates, by: 'rule', workflowId, runId });
+      const decided = await decideVersion(objects, {
+        model: name,
+        version,
+        gates: judged.gates,
+        by: 'rule',
+        workflowId,
+        runId,
+      });
       const { sha256 } = await readManifest(objects, name, version);
       const folder = path.join(places.store, 'models', name, String(version));
       return { ...decided, model: { name, version, sha256, path: folder } };

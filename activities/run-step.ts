@@ -4,8 +4,8 @@ import { Context } from '@temporalio/activity';
 import type { Places } from '../core/compose/refit.ts';
 import type { Done, ProgressReport } from '../core/spec/activities.ts';
 import { PROGRESS_SIGNAL } from '../core/spec/activities.ts';
-import type { StepCache } from '../core/store/step-cache.ts';
 import type { Step } from '../core/store/step.ts';
+import type { StepCache } from '../core/store/step-cache.ts';
 
 const HEARTBEAT_MS = 1_000;
 

@@ -1,11 +1,11 @@
 import type { Refit } from '../core/compose/refit.ts';
 import { exportOnnx } from '../core/onnx/export-model.ts';
-import { createFitModel, modelSlice } from '../core/training/fit-model.ts';
-import { createFitLogistic } from '../core/training/fit-logistic.ts';
-import { createRunTrial } from '../core/training/run-trial.ts';
 import type { Done } from '../core/spec/activities.ts';
 import type { BlobRef, FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { ModelSpec, PipelineSpec } from '../core/spec/pipeline.ts';
+import { createFitLogistic } from '../core/training/fit-logistic.ts';
+import { createFitModel, modelSlice } from '../core/training/fit-model.ts';
+import { createRunTrial } from '../core/training/run-trial.ts';
 import { runStep } from './run-step.ts';
 
 export type TrainActivities = ReturnType<typeof createTrainActivities>;
@@ -42,7 +42,12 @@ export function createTrainActivities({ blobs, cache, places }: Refit) {
       const { model: declared } = await blobs.json<PipelineSpec>(input.spec);
       const { trainingSet, params, force } = input;
       const model: ModelSpec = { ...declared, params: { ...declared.params, ...params } };
-      const fitted = await runStep(cache, fitStep, { trainingSet, model: modelSlice(model) }, { force, tellRounds: true });
+      const fitted = await runStep(
+        cache,
+        fitStep,
+        { trainingSet, model: modelSlice(model) },
+        { force, tellRounds: true },
+      );
       const exported = await runStep(cache, exportOnnx, { model: fitted.output }, { force });
       return {
         output: { ...fitted.output, ...exported.output },

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { compose, placesOf, type Places } from '../core/compose/refit.ts';
+import { compose, type Places, placesOf } from '../core/compose/refit.ts';
 import type { RunResult } from '../core/spec/run.ts';
 import { type PredictedEntity, predictUpcoming } from './predict-upcoming.ts';
 import { projectRoot } from './project.ts';
@@ -18,7 +18,9 @@ interface Options {
 
 export function demoCommand(exit: (status: number) => void): Command {
   return new Command('demo')
-    .description('The whole life of a model on the flights of New York in 2013: two runs two months apart, drift, predictions.')
+    .description(
+      'The whole life of a model on the flights of New York in 2013: two runs two months apart, drift, predictions.',
+    )
     .option('--json', 'print both RunResults and the predictions as JSON on standard output')
     .option('--debug', 'print stack traces')
     .action(async (options: Options) => exit(await demo(options)));
@@ -38,7 +40,11 @@ async function demo({ json }: Options): Promise<number> {
     const predicted = await predict(places, last.asOf);
     if (json) process.stdout.write(`${JSON.stringify({ runs, predictions: predicted.flights })}\n`);
     else process.stdout.write(predictions(predicted.version, last.asOf, predicted.flights));
-    say(dim(`\nThe demo took ${((Date.now() - started) / 1000).toFixed(0)} s. Run it again: everything is found in the step cache.`));
+    say(
+      dim(
+        `\nThe demo took ${((Date.now() - started) / 1000).toFixed(0)} s. Run it again: everything is found in the step cache.`,
+      ),
+    );
     say(`Report   ${last.report}`);
     say(`Go on    npx --no refit run ${PIPELINE} --as-of 2014-01-01`);
     return 0;
@@ -56,8 +62,11 @@ async function act(stack: Stack, number: number, asOf: string, quiet: boolean): 
 }
 
 function drift({ drift: { drifted, share }, asOf }: RunResult): void {
-  const text = drifted.length > 0 ? `${drifted.join(', ')} moved away from what the champion was trained on` : 'no feature moved';
-  process.stdout.write(`${bold('Drift')} in the 30 days before ${asOf.slice(0, 10)}: ${text} (${(share * 100).toFixed(0)} % of the features).\n`);
+  const text =
+    drifted.length > 0 ? `${drifted.join(', ')} moved away from what the champion was trained on` : 'no feature moved';
+  process.stdout.write(
+    `${bold('Drift')} in the 30 days before ${asOf.slice(0, 10)}: ${text} (${(share * 100).toFixed(0)} % of the features).\n`,
+  );
 }
 
 async function predict(places: Places, asOf: string): Promise<{ version: number; flights: PredictedEntity[] }> {
@@ -71,11 +80,12 @@ async function predict(places: Places, asOf: string): Promise<{ version: number;
 }
 
 function predictions(version: number, asOf: string, flights: PredictedEntity[]): string {
-  const happened = (label: boolean | null) => (label === null ? dim('never arrived') : label ? yellow('late') : green('on time'));
+  const happened = (label: boolean | null) =>
+    label === null ? dim('never arrived') : label ? yellow('late') : green('on time');
   const rows = flights.map(({ key, predictAt, fields, score, label }) => [
     Object.values(key).join(' '),
     predictAt.replace('T', ' ').replace(/:00Z$/, 'Z'),
-    `${fields['origin'] ?? '?'} → ${fields['dest'] ?? '?'}`,
+    `${fields.origin ?? '?'} → ${fields.dest ?? '?'}`,
     `${(score * 100).toFixed(0)} %`,
     happened(label),
   ]);

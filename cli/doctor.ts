@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { inspect } from '../infra/parts.mjs';
 import { placesOf } from '../core/compose/refit.ts';
 import { listPipelines } from '../core/pipeline/load.ts';
+import { inspect } from '../infra/parts.mjs';
 import { projectRoot } from './project.ts';
 import { bold, green, red } from './terminal.ts';
 
@@ -18,14 +18,20 @@ async function doctor(json: boolean): Promise<number> {
   const pipelines = await listPipelines(places.pipelines);
   const healthy = parts.every(({ ok }) => ok);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ ok: healthy, parts, pipelines, root: places.root, store: places.store })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ok: healthy, parts, pipelines, root: places.root, store: places.store })}\n`,
+    );
     return healthy ? 0 : 1;
   }
   for (const { ok, detail, cure } of parts) {
     process.stdout.write(`${ok ? green('✓') : red('✗')} ${detail}\n`);
     if (!ok && cure) process.stdout.write(`  ${cure}\n`);
   }
-  process.stdout.write(`\nProject    ${places.root}\nStore      ${places.store}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`);
-  process.stdout.write(healthy ? bold('\nAll is here.\n') : bold('\nSomething is missing: run `node infra/setup.mjs`.\n'));
+  process.stdout.write(
+    `\nProject    ${places.root}\nStore      ${places.store}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
+  );
+  process.stdout.write(
+    healthy ? bold('\nAll is here.\n') : bold('\nSomething is missing: run `node infra/setup.mjs`.\n'),
+  );
   return healthy ? 0 : 1;
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, openSync } from 'node:fs';
-import { createServer, connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import path from 'node:path';
-import { temporalBinary } from '../infra/parts.mjs';
 import { RefitError } from '../core/spec/errors.ts';
 import { SearchAttribute } from '../core/spec/queues.ts';
+import { temporalBinary } from '../infra/parts.mjs';
 
 export interface EmbeddedServer {
   address: string;
@@ -33,11 +33,29 @@ export async function startEmbeddedServer(state: string): Promise<EmbeddedServer
   const [port, uiPort] = await freePorts([7233, 8233]);
   const attributes = Object.values(SearchAttribute).flatMap((name) => ['--search-attribute', `${name}=Keyword`]);
   const log = openSync(path.join(folder, 'server.log'), 'w');
-  const guard = 'exec 3<&0; "$0" "$@" </dev/null 3<&- & server=$!; (read -r _ <&3; kill "$server") 2>/dev/null & wait "$server"';
+  const guard =
+    'exec 3<&0; "$0" "$@" </dev/null 3<&- & server=$!; (read -r _ <&3; kill "$server") 2>/dev/null & wait "$server"';
   const child = spawn(
     'sh',
-    ['-c', guard, binary, 'server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(uiPort),
-      '--db-filename', path.join(folder, 'dev.db'), '--log-level', 'error', ...FAST, ...attributes],
+    [
+      '-c',
+      guard,
+      binary,
+      'server',
+      'start-dev',
+      '--ip',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      '--ui-port',
+      String(uiPort),
+      '--db-filename',
+      path.join(folder, 'dev.db'),
+      '--log-level',
+      'error',
+      ...FAST,
+      ...attributes,
+    ],
     { stdio: ['pipe', log, log], detached: true },
   );
   const address = `127.0.0.1:${port}`;

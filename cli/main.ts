@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
+import { RefitError } from '../core/spec/errors.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { reportError } from './report-error.ts';
 import { runCommand } from './run.ts';
-import { RefitError } from '../core/spec/errors.ts';
 
 /** Runs one command line. @returns the exit status: 0 done, 1 failed, 2 wrong usage, 3 rejected. */
 export async function main(args: string[]): Promise<number> {

@@ -27,7 +27,8 @@ export async function predictUpcoming(
 ): Promise<{ version: number; entities: PredictedEntity[] }> {
   const { blobs, objects, places } = refit;
   const champion = (await readRouting(objects, model))?.champion;
-  if (!champion) throw new RefitError('REFIT_REJECTED', `The model ${model} has no champion yet: no version passed its gates.`);
+  if (!champion)
+    throw new RefitError('REFIT_REJECTED', `The model ${model} has no champion yet: no version passed its gates.`);
   const { trainedModel, lineage } = await readManifest(objects, model, champion.version);
   const { spine, features: views } = await blobs.json<PipelineSpec>(lineage.pipeline.spec);
   await mkdir(places.state, { recursive: true });
@@ -36,11 +37,24 @@ export async function predictUpcoming(
     const snapshots = await newestSnapshots(refit, model);
     const entities = await upcomingEntities({ spine, views, snapshots, asOf, count }, { blobs, scratch });
     const namespace = onlineNamespace(model, spine, views);
-    const { vectors } = await readFeatures(refit.online(), namespace, entities.map(({ key }) => key), asOf);
+    const { vectors } = await readFeatures(
+      refit.online(),
+      namespace,
+      entities.map(({ key }) => key),
+      asOf,
+    );
     const session = await openOnnxModel(await blobs.path(trainedModel.onnx), trainedModel.features);
     try {
-      const scores = await session.predict(columnsOf(trainedModel.features, vectors.map(({ values }) => values)));
-      return { version: champion.version, entities: entities.map((entity, row) => ({ ...entity, score: scores[row] ?? Number.NaN })) };
+      const scores = await session.predict(
+        columnsOf(
+          trainedModel.features,
+          vectors.map(({ values }) => values),
+        ),
+      );
+      return {
+        version: champion.version,
+        entities: entities.map((entity, row) => ({ ...entity, score: scores[row] ?? Number.NaN })),
+      };
     } finally {
       await session.close();
     }
@@ -52,10 +66,14 @@ export async function predictUpcoming(
 /** The data of the newest run, whatever its verdict: a rejected version is registered with its lineage, too. */
 async function newestSnapshots({ objects }: Refit, model: string): Promise<Record<string, Snapshot>> {
   const numbers = await listVersions(objects, model);
-  const manifests = (await Promise.all(numbers.map((version) => findManifest(objects, model, version)))).flatMap((found) => found ?? []);
+  const manifests = (await Promise.all(numbers.map((version) => findManifest(objects, model, version)))).flatMap(
+    (found) => found ?? [],
+  );
   const newest = manifests.sort((a, b) => (a.asOf < b.asOf ? -1 : 1)).at(-1);
   const sources = Object.entries(newest?.lineage.sources ?? {});
-  const snapshots = sources.map(async ([source, { snapshot }]) => [source, await readSnapshot(objects, source, snapshot)] as const);
+  const snapshots = sources.map(
+    async ([source, { snapshot }]) => [source, await readSnapshot(objects, source, snapshot)] as const,
+  );
   return Object.fromEntries(await Promise.all(snapshots));
 }
 
@@ -63,7 +81,11 @@ function columnsOf(features: FeatureInfo[], rows: Record<string, OnlineValue>[])
   const of = (kind: FeatureInfo['kind']) => features.filter((feature) => feature.kind === kind).map(({ name }) => name);
   return {
     rows: rows.length,
-    numbers: Object.fromEntries(of('number').map((name) => [name, Float32Array.from(rows, (row) => Number(row[name] ?? Number.NaN))])),
-    categories: Object.fromEntries(of('category').map((name) => [name, rows.map((row) => (row[name] === null ? null : String(row[name])))])),
+    numbers: Object.fromEntries(
+      of('number').map((name) => [name, Float32Array.from(rows, (row) => Number(row[name] ?? Number.NaN))]),
+    ),
+    categories: Object.fromEntries(
+      of('category').map((name) => [name, rows.map((row) => (row[name] === null ? null : String(row[name])))]),
+    ),
   };
 }

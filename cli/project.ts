@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /** The project's root: the nearest folder above that holds `pipelines/` and a package.json; else Refit's own. */
 export function projectRoot(from: string = process.cwd()): string {
-  if (process.env['REFIT_ROOT']) return path.resolve(process.env['REFIT_ROOT']);
+  if (process.env.REFIT_ROOT) return path.resolve(process.env.REFIT_ROOT);
   for (let folder = from; ; folder = path.dirname(folder)) {
     if (existsSync(path.join(folder, 'pipelines')) && existsSync(path.join(folder, 'package.json'))) return folder;
     if (path.dirname(folder) === folder) return fileURLToPath(new URL('..', import.meta.url));

@@ -5,7 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 20)) {
-  stop('REFIT_SETUP_MISSING', `Refit needs Node 20.20 or newer; this is ${process.versions.node}.`, 'Install a newer Node.');
+  stop(
+    'REFIT_SETUP_MISSING',
+    `Refit needs Node 20.20 or newer; this is ${process.versions.node}.`,
+    'Install a newer Node.',
+  );
 }
 if (!existsSync(fileURLToPath(new URL('../node_modules/tsx', import.meta.url))) && !resolves('tsx')) {
   stop('REFIT_SETUP_MISSING', 'The npm packages of Refit are not installed.', 'Run `node infra/setup.mjs`.');

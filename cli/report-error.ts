@@ -1,6 +1,6 @@
-import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { WorkflowFailedError } from '@temporalio/client';
-import { type ErrorCode, ERRORS, RefitError } from '../core/spec/errors.ts';
+import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { ERRORS, type ErrorCode, RefitError } from '../core/spec/errors.ts';
 
 /**
  * Says what went wrong in one sentence with code and cure: on standard error, or as the one JSON value on standard output.

@@ -66,7 +66,8 @@ async function run(pipeline: string, options: Options): Promise<number> {
 }
 
 function started(workflowId: string, ui: string | undefined, { json }: Options): number {
-  if (ui !== undefined) say(dim('The embedded server ends with this command; the run goes on when the next one starts it.'));
+  if (ui !== undefined)
+    say(dim('The embedded server ends with this command; the run goes on when the next one starts it.'));
   if (json) process.stdout.write(`${JSON.stringify({ workflowId })}\n`);
   return 0;
 }

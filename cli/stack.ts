@@ -38,7 +38,11 @@ export async function openStack(places: Places): Promise<Stack> {
     const running = readStack(files.stack);
     if (running) return join(running, files);
     if (claim(files.lock)) break;
-    if (attempt > 600) throw new RefitError('REFIT_TEMPORAL_UNREACHABLE', `Another command has been starting a server for a minute; remove ${files.lock} if none is.`);
+    if (attempt > 600)
+      throw new RefitError(
+        'REFIT_TEMPORAL_UNREACHABLE',
+        `Another command has been starting a server for a minute; remove ${files.lock} if none is.`,
+      );
     await pause(100);
   }
   try {
@@ -65,7 +69,12 @@ async function openForeign(): Promise<Stack> {
   try {
     connection = await Connection.connect({ ...connectionOptions, connectTimeout: '5s' });
   } catch (error) {
-    throw new RefitError('REFIT_TEMPORAL_UNREACHABLE', `No Temporal server answers at ${address}.`, { address }, { cause: error });
+    throw new RefitError(
+      'REFIT_TEMPORAL_UNREACHABLE',
+      `No Temporal server answers at ${address}.`,
+      { address },
+      { cause: error },
+    );
   }
   for (const queue of [TaskQueue.control, TaskQueue.cpu]) await requireWorker(connection, namespace, queue);
   return { client: new Client({ connection, namespace }), address, ui: undefined, close: () => connection.close() };
@@ -73,9 +82,15 @@ async function openForeign(): Promise<Stack> {
 
 async function requireWorker(connection: Connection, namespace: string, queue: string): Promise<void> {
   const taskQueueType = queue === TaskQueue.control ? 1 : 2;
-  const { pollers } = await connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: queue }, taskQueueType });
+  const { pollers } = await connection.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: queue },
+    taskQueueType,
+  });
   if (pollers && pollers.length > 0) return;
-  throw new RefitError('REFIT_WORKER_MISSING', `No worker serves the task queue ${queue} of the Temporal server.`, { queue });
+  throw new RefitError('REFIT_WORKER_MISSING', `No worker serves the task queue ${queue} of the Temporal server.`, {
+    queue,
+  });
 }
 
 async function own(places: Places, files: Files): Promise<Stack> {

@@ -7,7 +7,10 @@ import type { RunInput } from '../core/spec/run.ts';
 export function workflowIdOf({ pipeline, asOf, set }: RunInput): string {
   const date = asOf === undefined ? 'latest' : asOf.replace(/T00:00:00Z$/, '');
   const overrides = Object.entries(set ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const suffix = overrides.length === 0 ? '' : `/${createHash('sha256').update(JSON.stringify(overrides)).digest('hex').slice(0, 8)}`;
+  const suffix =
+    overrides.length === 0
+      ? ''
+      : `/${createHash('sha256').update(JSON.stringify(overrides)).digest('hex').slice(0, 8)}`;
   return `train/${pipeline}/${date}${suffix}`;
 }
 
@@ -22,6 +25,7 @@ export async function startRun(client: Client, input: RunInput, trigger: string)
     workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
     workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
     staticSummary: `${input.pipeline} as of ${input.asOf ?? 'the end of the data'}${overrides.length > 0 ? ` with ${overrides.join(', ')}` : ''}`,
-    staticDetails: 'extract → features → train → evaluate → promote → drift-check. Details and figures of each stage: current details.',
+    staticDetails:
+      'extract → features → train → evaluate → promote → drift-check. Details and figures of each stage: current details.',
   });
 }

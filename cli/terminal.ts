@@ -1,6 +1,6 @@
 /** Writing for people: everything goes to standard error, so that standard output stays with the result. */
 
-const colours = process.stderr.isTTY === true && process.env['NO_COLOR'] === undefined;
+const colours = process.stderr.isTTY === true && process.env.NO_COLOR === undefined;
 const paint = (code: number) => (text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
 
 export const bold = paint(1);
@@ -27,7 +27,8 @@ export function table(head: string[], rows: string[][], right: number[] = []): s
   return [line(head, dim), ...rows.map((row) => line(row))].join('\n');
 }
 
-const width = (text: string) => text.replaceAll(/\u001b\[\d+m/g, '').length;
+const ESCAPE = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g');
+const width = (text: string) => text.replaceAll(ESCAPE, '').length;
 export const count = (rows: number | undefined) => rows?.toLocaleString('en-US') ?? '';
 
 /** A line that is rewritten in place on a terminal; elsewhere each different text becomes a line of its own. */
@@ -37,7 +38,8 @@ export class LiveLine {
 
   update(text: string, plain: string = text): void {
     if (this.#live) {
-      if (text !== this.#shown) process.stderr.write(`\r\u001b[2K${text.slice(0, (process.stderr.columns ?? 120) - 1)}`);
+      if (text !== this.#shown)
+        process.stderr.write(`\r\u001b[2K${text.slice(0, (process.stderr.columns ?? 120) - 1)}`);
       this.#shown = text;
     } else if (plain !== this.#shown) {
       say(plain);

@@ -29,7 +29,8 @@ export async function watchRun(handle: WorkflowHandle, options: { quiet: boolean
       say(stageLine(stage));
     }
     told = progress.stages.length;
-    if (progress.stage && progress.stages.length < 6) line.update(`  ${bold(progress.stage)} ${dim(livePart(progress))}`, `  ${progress.stage} …`);
+    if (progress.stage && progress.stages.length < 6)
+      line.update(`  ${bold(progress.stage)} ${dim(livePart(progress))}`, `  ${progress.stage} …`);
   };
   const started = Date.now();
   while (!over) {
@@ -70,16 +71,25 @@ function stageLine({ name, cached, seconds, rows }: StageResult): string {
 /** The closing page of a run: stages, metrics against the baseline, gates, and where to look further. */
 export function summary(result: RunResult, ui: string | undefined): string {
   const stages = result.stages.map(({ name, cached, rows, seconds, details }) => [
-    name, cached ? 'cached' : 'computed', count(rows), seconds.toFixed(1), detailText(details),
+    name,
+    cached ? 'cached' : 'computed',
+    count(rows),
+    seconds.toFixed(1),
+    detailText(details),
   ]);
   const { test, validate, baseline } = result.metrics;
   const figure = (value: number | null) => (value === null ? 'n/a' : value.toFixed(4));
   const metrics = (['auc', 'logLoss', 'brier'] as const).map((metric) => [
-    metric, figure(validate[metric]), bold(figure(test[metric])), figure(baseline[metric]),
+    metric,
+    figure(validate[metric]),
+    bold(figure(test[metric])),
+    figure(baseline[metric]),
   ]);
   const gates = result.gates.map(({ name, passed, reason }) => [passed ? green('✓') : red('✗'), name, reason]);
   const colour = { promoted: green, unchanged: dim, rejected: red }[result.verdict];
-  const link = ui ? `${ui}/namespaces/default/workflows/${encodeURIComponent(result.workflowId)}/${result.runId}` : undefined;
+  const link = ui
+    ? `${ui}/namespaces/default/workflows/${encodeURIComponent(result.workflowId)}/${result.runId}`
+    : undefined;
   return [
     '',
     table(['stage', '', 'rows', 'seconds', ''], stages, [2, 3]),

@@ -17,7 +17,13 @@ const require = createRequire(import.meta.url);
 export async function workflowBundle(state: string): Promise<string> {
   const folder = path.join(state, 'cache', 'workflows');
   const file = path.join(folder, `${await digestOfSources()}.js`);
-  if (await readFile(file).then(() => true, () => false)) return file;
+  if (
+    await readFile(file).then(
+      () => true,
+      () => false,
+    )
+  )
+    return file;
   await mkdir(folder, { recursive: true });
   const silent = () => undefined;
   const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: console.warn, error: console.error };
@@ -30,7 +36,9 @@ export async function workflowBundle(state: string): Promise<string> {
 }
 
 async function digestOfSources(): Promise<string> {
-  const hash = createHash('sha256').update((require('@temporalio/workflow/package.json') as { version: string }).version);
+  const hash = createHash('sha256').update(
+    (require('@temporalio/workflow/package.json') as { version: string }).version,
+  );
   for (const folder of SOURCES) {
     const names = (await readdir(path.join(ROOT, folder), { recursive: true })).filter((name) => name.endsWith('.ts'));
     for (const name of names.sort()) {

@@ -10,10 +10,10 @@ import { createFeatureActivities } from '../activities/features.ts';
 import { createPrepareActivities } from '../activities/prepare.ts';
 import { createPromoteActivities } from '../activities/promote.ts';
 import { createTrainActivities } from '../activities/train.ts';
-import { workflowBundle as workflowBundleFile } from './bundle.ts';
-import { registerSearchAttributes } from './search-attributes.ts';
 import { compose, placesOf, type Refit } from '../core/compose/refit.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
+import { workflowBundle as workflowBundleFile } from './bundle.ts';
+import { registerSearchAttributes } from './search-attributes.ts';
 
 export type Role = keyof typeof TaskQueue;
 
@@ -38,7 +38,7 @@ function activitiesOf(role: Role, refit: Refit): object {
  */
 export async function runWorkers(roles: readonly Role[]): Promise<void> {
   Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT', 'SIGHUP'] });
-  const refit = compose(placesOf(process.env['REFIT_ROOT'] ?? process.cwd()));
+  const refit = compose(placesOf(process.env.REFIT_ROOT ?? process.cwd()));
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const control = await Connection.connect(connectionOptions);
   await registerSearchAttributes(control, namespace);
@@ -58,7 +58,11 @@ export async function runWorkers(roles: readonly Role[]): Promise<void> {
   if (process.connected) process.disconnect();
 }
 
-async function optionsOf(role: Role, refit: Refit, base: Pick<WorkerOptions, 'connection' | 'namespace'>): Promise<WorkerOptions> {
+async function optionsOf(
+  role: Role,
+  refit: Refit,
+  base: Pick<WorkerOptions, 'connection' | 'namespace'>,
+): Promise<WorkerOptions> {
   const common = { ...base, taskQueue: TaskQueue[role], shutdownGraceTime: '2s', shutdownForceTime: '10s' } as const;
   if (role === 'control') {
     const workflowBundle = { codePath: await workflowBundleFile(refit.places.state) };

@@ -37,7 +37,9 @@ export async function extract({ run, ...base }: Base, story: Story, report: Stag
   const asOf = run.asOf ?? newestEvent(files.flatMap((of) => (of.source === run.spineSource ? of.files : [])));
   story.asOf(asOf);
   const due = files.flatMap(({ source, files: of }) =>
-    of.filter(({ knownFrom }) => knownFrom === null || Date.parse(knownFrom) <= Date.parse(asOf)).map((file) => ({ source, file })),
+    of
+      .filter(({ knownFrom }) => knownFrom === null || Date.parse(knownFrom) <= Date.parse(asOf))
+      .map((file) => ({ source, file })),
   );
   const partitions = { done: 0, total: due.length };
   story.progress.partitions = partitions;
@@ -51,11 +53,16 @@ export async function extract({ run, ...base }: Base, story: Story, report: Stag
   const snapshots = await inParallel(run.sources, PARTITIONS_AT_ONCE, async (source) => {
     const own = extracted.filter((one) => one.source === source).map(({ partition }) => partition);
     const options = { summary: `${source}: ${own.length} partitions as of ${asOf}` };
-    return report.done(await cpu.publishSnapshot.executeWithOptions(options, [{ ...base, source, asOf, partitions: own }]));
+    return report.done(
+      await cpu.publishSnapshot.executeWithOptions(options, [{ ...base, source, asOf, partitions: own }]),
+    );
   });
   report.rows(snapshots.find(({ source }) => source === run.spineSource)?.rows ?? 0);
   report.detail('rows', Object.fromEntries(snapshots.map(({ source, rows }) => [source, rows])));
-  report.detail('quarantined', snapshots.reduce((sum, { quarantined }) => sum + quarantined, 0));
+  report.detail(
+    'quarantined',
+    snapshots.reduce((sum, { quarantined }) => sum + quarantined, 0),
+  );
   report.detail('partitions', { total: due.length, extracted: Object.values(fresh).reduce((sum, n) => sum + n, 0) });
   return { asOf, snapshots: Object.fromEntries(snapshots.map((snapshot) => [snapshot.source, snapshot])) };
 }
@@ -77,7 +84,12 @@ export async function features({ run: _, ...context }: Context, report: StageRep
 }
 
 /** Baseline and search side by side, then the final fit with the best parameters. */
-export async function train(context: Context, trainingSet: TrainingSet, story: Story, report: StageReport): Promise<Candidate> {
+export async function train(
+  context: Context,
+  trainingSet: TrainingSet,
+  story: Story,
+  report: StageReport,
+): Promise<Candidate> {
   const { run, spec, force } = context;
   const base = { spec, trainingSet, ...(force ? { force } : {}) };
   const pool = trainers(run.resources);
@@ -85,7 +97,9 @@ export async function train(context: Context, trainingSet: TrainingSet, story: S
   const search = searchParameters(context, base, story, report);
   const [fitted, trials] = await Promise.all([baseline, search]);
   const params = bestTrial(trials)?.params ?? {};
-  const answer = await pool.fitModel.executeWithOptions({ summary: `Final fit ${JSON.stringify(params)}` }, [{ ...base, params }]);
+  const answer = await pool.fitModel.executeWithOptions({ summary: `Final fit ${JSON.stringify(params)}` }, [
+    { ...base, params },
+  ]);
   const model = report.done(answer);
   // A cached fit sends no progress of its own.
   story.progress.training = { round: model.roundsTrained, rounds: model.roundsTrained };

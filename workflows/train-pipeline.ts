@@ -21,9 +21,7 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
     const candidate = await story.stage('train', (report) => train(context, trainingSet, story, report));
     const judged = await story.stage('evaluate', (report) => evaluate(context, trainingSet, candidate, report));
     story.note(`Report: ${judged.reportAddress}`);
-    const decision = await story.stage('promote', (report) =>
-      promote(context, trainingSet, candidate, judged, report),
-    );
+    const decision = await story.stage('promote', (report) => promote(context, trainingSet, candidate, judged, report));
     const drift = await story.stage('drift-check', (report) => checkDrift(context, trainingSet, decision, report));
 
     await story.end(decision.verdict, decision.model.version);
@@ -50,8 +48,8 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
 /** Who started the run, for the search attribute. */
 function trigger(): string {
   const { searchAttributes, memo } = workflowInfo();
-  if (searchAttributes['TemporalScheduledById']) return 'schedule';
-  return typeof memo?.['trigger'] === 'string' ? memo['trigger'] : 'operator';
+  if (searchAttributes.TemporalScheduledById) return 'schedule';
+  return typeof memo?.trigger === 'string' ? memo.trigger : 'operator';
 }
 
 function reasonOf(error: unknown): string {

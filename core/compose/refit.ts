@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { createLmdbOnlineStore } from '../features/lmdb-online-store.ts';
+import type { OnlineStore } from '../features/online-store.ts';
 import { RefitError } from '../spec/errors.ts';
 import { createBlobStore } from '../store/blobs.ts';
 import { createFolderStore } from '../store/folder-store.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
-import { createStepCache, type StepCache } from '../store/step-cache.ts';
 import type { Native } from '../store/step.ts';
-import { createLmdbOnlineStore } from '../features/lmdb-online-store.ts';
-import type { OnlineStore } from '../features/online-store.ts';
+import { createStepCache, type StepCache } from '../store/step-cache.ts';
 
 /** Where things are, read from the environment once. */
 export interface Places {
@@ -38,14 +38,17 @@ export function placesOf(root: string, env: NodeJS.ProcessEnv = process.env): Pl
   const folder = (variable: string, scheme: string, fallback: string): string => {
     const value = env[variable] ?? fallback;
     if (/^[a-z0-9+]+:/i.test(value) && !value.startsWith(scheme)) {
-      throw new RefitError('REFIT_USAGE', `${variable} is "${value}", but this version of Refit takes ${scheme}<folder> only.`);
+      throw new RefitError(
+        'REFIT_USAGE',
+        `${variable} is "${value}", but this version of Refit takes ${scheme}<folder> only.`,
+      );
     }
     return path.resolve(root, value.startsWith(scheme) ? value.slice(scheme.length) : value);
   };
   const state = path.join(root, '.refit');
   return {
     root,
-    pipelines: path.resolve(root, env['REFIT_PIPELINES'] ?? 'pipelines'),
+    pipelines: path.resolve(root, env.REFIT_PIPELINES ?? 'pipelines'),
     store: folder('REFIT_STORE', 'file:', '.refit/store'),
     online: folder('REFIT_ONLINE', 'lmdb:', '.refit/online'),
     state,
@@ -62,7 +65,11 @@ export function compose(places: Places): Refit {
     places,
     objects,
     blobs,
-    cache: createStepCache({ blobs, versions: nativeVersions(places), scratchRoot: path.join(places.state, 'scratch') }),
+    cache: createStepCache({
+      blobs,
+      versions: nativeVersions(places),
+      scratchRoot: path.join(places.state, 'scratch'),
+    }),
     // Opened on first use: a process that never reads online features holds no environment open.
     online: () => {
       online ??= createLmdbOnlineStore(places.online);

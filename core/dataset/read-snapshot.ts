@@ -17,7 +17,11 @@ interface SnapshotManifest {
 export async function readSnapshot(objects: ObjectStore, source: string, id: string): Promise<Snapshot> {
   const manifest = `datasets/${source}/${id}/manifest.json`;
   const object = await objects.get(manifest);
-  if (!object) throw new RefitError('REFIT_STORE_CORRUPT', `The snapshot ${id} of "${source}" is not in the store.`, { source, id });
+  if (!object)
+    throw new RefitError('REFIT_STORE_CORRUPT', `The snapshot ${id} of "${source}" is not in the store.`, {
+      source,
+      id,
+    });
   const { columns, partitions } = JSON.parse(new TextDecoder().decode(object.body)) as SnapshotManifest;
   const rejected = partitions.reduce((sum, { badRows }) => sum + badRows, 0);
   return {
@@ -28,7 +32,11 @@ export async function readSnapshot(objects: ObjectStore, source: string, id: str
     rows: partitions.reduce((sum, { rows }) => sum + rows, -rejected),
     quarantined: rejected,
     rules: partitions.flatMap(({ rules }) => rules),
-    newestEvent: partitions.map(({ eventRange }) => eventRange?.newest ?? '').sort().at(-1) || null,
+    newestEvent:
+      partitions
+        .map(({ eventRange }) => eventRange?.newest ?? '')
+        .sort()
+        .at(-1) || null,
     manifest,
   };
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type BuildFailure } from 'esbuild';
+import { type BuildFailure, build } from 'esbuild';
 import type { PipelineDraft } from '../spec/define.ts';
 import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
@@ -27,7 +27,11 @@ export async function listPipelines(folder: string): Promise<string[]> {
  * A pipeline as plain JSON: bundled, evaluated in a child process without our environment, contracts read, overrides
  * applied, checked. @throws RefitError REFIT_PIPELINE_UNKNOWN, REFIT_PIPELINE_INVALID, REFIT_SET_INVALID, REFIT_CONTRACT_INVALID
  */
-export async function loadPipeline(folder: string, name: string, set: Record<string, unknown> = {}): Promise<PipelineSpec> {
+export async function loadPipeline(
+  folder: string,
+  name: string,
+  set: Record<string, unknown> = {},
+): Promise<PipelineSpec> {
   const known = await listPipelines(folder);
   if (!known.includes(name)) {
     const hint = known.length === 0 ? '; that folder holds none' : nearest(name, known);
@@ -53,7 +57,10 @@ async function readContracts(directory: string, draft: PipelineDraft, where: str
   const entries = Object.entries(draft.sources).map(async ([name, source]) => {
     const file = path.join(directory, String(source.contract));
     const text = await readFile(file, 'utf8').catch(() => {
-      throw new RefitError('REFIT_CONTRACT_INVALID', `${where}: the contract "${source.contract}" of source "${name}" is not beside it.`);
+      throw new RefitError(
+        'REFIT_CONTRACT_INVALID',
+        `${where}: the contract "${source.contract}" of source "${name}" is not beside it.`,
+      );
     });
     try {
       return [name, { ...source, contract: JSON.parse(text) as unknown }] as const;
@@ -118,6 +125,7 @@ async function evaluate(script: string, name: string): Promise<unknown> {
   if (code === 0) return JSON.parse(Buffer.concat(out).toString('utf8')) as unknown;
   const lines = Buffer.concat(err).toString('utf8').split('\n');
   const thrown = lines.find((line) => /^\w*Error\b.*:/.test(line))?.replace(/^\w*Error( \[\w+\])?: /, '');
-  const reason = code === null ? `it did not end within ${EVALUATION_TIMEOUT_MS / 1000} s` : (thrown ?? 'it threw an error');
+  const reason =
+    code === null ? `it did not end within ${EVALUATION_TIMEOUT_MS / 1000} s` : (thrown ?? 'it threw an error');
   throw new RefitError('REFIT_PIPELINE_INVALID', `pipelines/${name}/pipeline.ts: ${reason.replace(/\.$/, '')}.`);
 }

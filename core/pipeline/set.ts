@@ -25,7 +25,9 @@ function child(at: unknown, part: string, before: string[], path: string): unkno
   const known = typeof at === 'object' && at !== null ? Object.keys(at) : [];
   if (!known.includes(part)) {
     const place = before.length > 0 ? `"${before.join('.')}"` : 'the pipeline';
-    throw new RefitError('REFIT_SET_INVALID', `--set ${path}: ${place} has no "${part}"${nearest(part, known)}.`, { path });
+    throw new RefitError('REFIT_SET_INVALID', `--set ${path}: ${place} has no "${part}"${nearest(part, known)}.`, {
+      path,
+    });
   }
   return (at as Record<string, unknown>)[part];
 }

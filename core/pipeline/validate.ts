@@ -1,8 +1,8 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
-import { RefitError, type ErrorCode } from '../spec/errors.ts';
-import { PipelineSpec, type FeatureView } from '../spec/pipeline.ts';
-import { shift } from '../spec/time.ts';
+import { type ErrorCode, RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
+import { type FeatureView, PipelineSpec } from '../spec/pipeline.ts';
+import { shift } from '../spec/time.ts';
 
 const ajv = new Ajv2020({ allErrors: true, strict: false });
 const matches = ajv.compile<PipelineSpec>(PipelineSpec);
@@ -55,7 +55,9 @@ function* complaints(spec: PipelineSpec): Generator<string> {
 /** Names of the features that a view emits. */
 export function featureNames(view: FeatureView): string[] {
   if (view.kind === 'window') return view.aggregate.map(({ name }) => name);
-  return view.fields.flatMap(({ name, cyclical }) => (cyclical === undefined ? [name] : [`${name}_sin`, `${name}_cos`]));
+  return view.fields.flatMap(({ name, cyclical }) =>
+    cyclical === undefined ? [name] : [`${name}_sin`, `${name}_cos`],
+  );
 }
 
 /** The one complaint that helps: the deepest place, in the branch of a union that the value meant. */
@@ -63,7 +65,9 @@ function explain(errors: ErrorObject[], value: unknown): string {
   const branch = (path: string) => path.match(/^.*\/anyOf\/\d+/)?.[0];
   // A branch whose `kind` or `gate` literal does not match is not the one that was meant.
   const unmeant = new Set(
-    errors.filter(({ keyword, instancePath }) => keyword === 'const' && /\/(kind|gate)$/.test(instancePath)).map((e) => branch(e.schemaPath)),
+    errors
+      .filter(({ keyword, instancePath }) => keyword === 'const' && /\/(kind|gate)$/.test(instancePath))
+      .map((e) => branch(e.schemaPath)),
   );
   const meant = errors.filter((e) => e.keyword !== 'anyOf' && !unmeant.has(branch(e.schemaPath)));
   const worst = (meant.length > 0 ? meant : errors).toSorted((a, b) => depth(b) - depth(a))[0];
@@ -75,7 +79,12 @@ function explain(errors: ErrorObject[], value: unknown): string {
     return `${place} has an unknown property "${params.additionalProperty}"${nearest(params.additionalProperty, known)}`;
   }
   if (params.missingProperty) return `${place} lacks "${params.missingProperty}"`;
-  const got = JSON.stringify(worst.instancePath.slice(1).split('/').reduce<unknown>((at, part) => (at as Record<string, unknown>)?.[part], value));
+  const got = JSON.stringify(
+    worst.instancePath
+      .slice(1)
+      .split('/')
+      .reduce<unknown>((at, part) => (at as Record<string, unknown>)?.[part], value),
+  );
   if (params.allowedValues) return `${place} is ${got}, but may be ${params.allowedValues.map(String).join(', ')}`;
   return `${place} is ${got}, but ${worst.message ?? 'is not allowed'}`;
 }

@@ -1,6 +1,14 @@
-import type { FeatureView, FieldSpec, GateSpec, ModelSpec, SearchSpec, SourceSpec, SpineSpec } from './pipeline.ts';
-import type { PipelineSpec } from './pipeline.ts';
 import { RefitError } from './errors.ts';
+import type {
+  FeatureView,
+  FieldSpec,
+  GateSpec,
+  ModelSpec,
+  PipelineSpec,
+  SearchSpec,
+  SourceSpec,
+  SpineSpec,
+} from './pipeline.ts';
 
 /**
  * How a pipeline is written. Each function returns plain JSON with the defaults filled in, so that a pipeline is data: it

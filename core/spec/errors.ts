@@ -18,7 +18,9 @@ const passing = (cure: string): Entry => ({ exit: 1, retryable: true, cure });
 
 export const ERRORS = {
   REFIT_USAGE: usage('See `refit --help` for the commands and their options.'),
-  REFIT_PIPELINE_UNKNOWN: usage('Use one of the listed names, or point REFIT_PIPELINES at the folder that holds yours.'),
+  REFIT_PIPELINE_UNKNOWN: usage(
+    'Use one of the listed names, or point REFIT_PIPELINES at the folder that holds yours.',
+  ),
   REFIT_PIPELINE_INVALID: usage('Mend the named place in pipeline.ts; `refit/spec` types show what is allowed.'),
   REFIT_SET_INVALID: usage('Use --set path=value with a path that the pipeline has, e.g. --set model.rounds=400.'),
   REFIT_AS_OF_INVALID: usage('Give --as-of as an ISO date or time in UTC, e.g. 2014-01-01 or 2014-01-01T06:00:00Z.'),
@@ -27,22 +29,38 @@ export const ERRORS = {
   REFIT_CONTRACT_INVALID: usage('Mend the named keyword of the contract (JSON Schema of one row).'),
   REFIT_CONTRACT_MISSING_COLUMN: fatal('Add the column to the file, or take it out of `required` in the contract.'),
   REFIT_CONTRACT_TYPE: fatal('Write the column with the type the contract names, or change the contract.'),
-  REFIT_CONTRACT_BAD_ROWS: fatal('Look at the quarantined rows, mend the data, or raise maxBadShare if they are acceptable.'),
-  REFIT_DATA_STALE: fatal('Load newer data, run with an earlier --as-of, or raise the source\'s freshness.'),
+  REFIT_CONTRACT_BAD_ROWS: fatal(
+    'Look at the quarantined rows, mend the data, or raise maxBadShare if they are acceptable.',
+  ),
+  REFIT_DATA_STALE: fatal("Load newer data, run with an earlier --as-of, or raise the source's freshness."),
   REFIT_EXPRESSION_INVALID: usage('Mend the SQL expression in pipeline.ts; it may use the columns of its source only.'),
   REFIT_WINDOW_EMPTY: fatal('Choose an --as-of within the data, or shorten the split in pipeline.ts.'),
   REFIT_LABEL_ONE_CLASS: fatal('Check the label expression and the period; both outcomes must occur in every split.'),
-  REFIT_TRAINING_FAILED: fatal('Check the model parameters in pipeline.ts; the message is the trainer\'s own.'),
-  REFIT_TRAINER_CRASHED: passing('The training process died and will be started again; see the worker\'s log if it keeps dying.'),
-  REFIT_MODEL_UNSUPPORTED: fatal('Use the parameters that the trainer supports; the message names the one that it does not.'),
-  REFIT_STORE_FULL: fatal('Free space on the disk of the store (REFIT_STORE), then run again; nothing finished is lost.'),
+  REFIT_TRAINING_FAILED: fatal("Check the model parameters in pipeline.ts; the message is the trainer's own."),
+  REFIT_TRAINER_CRASHED: passing(
+    "The training process died and will be started again; see the worker's log if it keeps dying.",
+  ),
+  REFIT_MODEL_UNSUPPORTED: fatal(
+    'Use the parameters that the trainer supports; the message names the one that it does not.',
+  ),
+  REFIT_STORE_FULL: fatal(
+    'Free space on the disk of the store (REFIT_STORE), then run again; nothing finished is lost.',
+  ),
   REFIT_STORE_UNWRITABLE: fatal('Make the store (REFIT_STORE) a folder that this user may write to.'),
   REFIT_STORE_CORRUPT: passing('Run again: the damaged artefact is made anew from its inputs.'),
   REFIT_CONFLICT: passing('Another process changed the same record; the step tries again by itself.'),
   REFIT_TEMPORAL_UNREACHABLE: fatal('Check TEMPORAL_ADDRESS, or unset it to use the embedded server.'),
-  REFIT_WORKER_MISSING: fatal('Start a worker for the named task queue, or unset TEMPORAL_ADDRESS to use the embedded stack.'),
-  REFIT_SETUP_MISSING: fatal('Run `node infra/setup.mjs` (or `npm run demo`, which does it); `refit doctor` shows what is missing.'),
-  REFIT_REJECTED: { exit: 3, retryable: false, cure: 'See the gates in the report; the version is kept, marked and barred.' },
+  REFIT_WORKER_MISSING: fatal(
+    'Start a worker for the named task queue, or unset TEMPORAL_ADDRESS to use the embedded stack.',
+  ),
+  REFIT_SETUP_MISSING: fatal(
+    'Run `node infra/setup.mjs` (or `npm run demo`, which does it); `refit doctor` shows what is missing.',
+  ),
+  REFIT_REJECTED: {
+    exit: 3,
+    retryable: false,
+    cure: 'See the gates in the report; the version is kept, marked and barred.',
+  },
   REFIT_CANCELLED: fatal('Run it again; finished steps are kept.'),
   REFIT_INTERNAL: fatal('This is a defect in Refit: run again with --debug for the stack, and report it.'),
 } as const satisfies Record<string, Entry>;

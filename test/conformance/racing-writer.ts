@@ -14,8 +14,9 @@ interface Plan {
 const [module = '', factory = '', argument = '', plan = ''] = process.argv.slice(2);
 const { [factory]: create } = (await import(module)) as Record<string, (argument: string) => ObjectStore>;
 const { key, condition, writers } = JSON.parse(plan) as Plan;
-const store = create?.(argument);
+if (!create) throw new Error(`${module} exports no ${factory}`);
+const store = create(argument);
 process.stdout.write('ready\n');
 await once(process.stdin, 'data');
-const etags = await Promise.all(writers.map((name) => store?.put(key, new TextEncoder().encode(name), condition)));
+const etags = await Promise.all(writers.map((name) => store.put(key, new TextEncoder().encode(name), condition)));
 process.stdout.write(`${JSON.stringify(writers.filter((_, i) => etags[i] !== undefined))}\n`, () => process.exit(0));

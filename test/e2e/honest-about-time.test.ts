@@ -4,14 +4,20 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { openSources } from '../../core/features/build-training-set.ts';
 import { joinViews } from '../../core/features/compile.ts';
-import { ownSpine } from '../../core/features/spine.ts';
 import { sourceOf } from '../../core/features/source-table.ts';
+import { ownSpine } from '../../core/features/spine.ts';
 import type { Snapshot } from '../../core/spec/artifacts.ts';
-import { createProject, type Project } from '../support/project.ts';
 import { extractAll, modelOf, type PipelineSteps, pipelineSteps, trainingSetOf } from '../support/pipeline-steps.ts';
+import { createProject, type Project } from '../support/project.ts';
 
 const AS_OF = '2013-05-01T00:00:00Z';
-const SET = { 'split.test': '1mo', 'split.train.min': '1mo', 'split.train.max': '2mo', 'model.rounds': 30, 'search.trials': 0 };
+const SET = {
+  'split.test': '1mo',
+  'split.train.min': '1mo',
+  'split.train.max': '2mo',
+  'model.rounds': 30,
+  'search.trials': 0,
+};
 const FLIGHTS = (month: string) => `data/nycflights13/flights/2013-${month}.parquet`;
 const WEATHER = 'data/nycflights13/weather.parquet';
 
@@ -21,7 +27,9 @@ async function project(): Promise<Project> {
   projects.push(made);
   return made;
 }
-afterAll(() => Promise.all(projects.map((made) => made.remove())));
+afterAll(async () => {
+  await Promise.all(projects.map((made) => made.remove()));
+});
 
 async function sql(statement: string): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:');
@@ -48,18 +56,27 @@ describe('what became known after asOf changes neither features nor model', () =
   const poisonFlights = (before: string) => {
     const wrong = (column: string, values: string[]) =>
       `(CASE flight % ${values.length} ${values.map((value, i) => `WHEN ${i} THEN ${value}`).join(' ')} END)::BIGINT AS ${column}`;
-    const after = (time: string, column: string) =>
+    const replaced = (time: string, column: string) =>
       `CASE WHEN ${later(time)} THEN poisoned.${column} ELSE honest.${column} END AS ${column}`;
     return `WITH honest AS (SELECT row_number() OVER () AS row, * FROM (${timed(before)})),
       poisoned AS (SELECT row, ${wrong('dep_time', ['NULL', '1', '9999'])}, ${wrong('dep_delay', ['1999', '-9999', 'NULL', '1234'])},
         ${wrong('arr_time', ['NULL', '2'])}, ${wrong('arr_delay', ['1999', '-9999', 'NULL', '-100'])},
         ${wrong('air_time', ['1199', '-5', 'NULL'])}, 'ZZZ' AS tailnum, 'ZZ' AS carrier, 'ZZZ' AS dest, 5999 AS distance FROM honest)
       SELECT honest.* EXCLUDE (row, departs, departed, landed) REPLACE (
-        ${[['dep_time', 'departed'], ['dep_delay', 'departed'], ['arr_time', 'landed'], ['arr_delay', 'landed'], ['air_time', 'landed']]
-          .map(([column = '', time = '']) => `CASE WHEN ${later(time)} THEN poisoned.${column} ELSE honest.${column} END AS ${column}`)
+        ${[
+          ['dep_time', 'departed'],
+          ['dep_delay', 'departed'],
+          ['arr_time', 'landed'],
+          ['arr_delay', 'landed'],
+          ['air_time', 'landed'],
+        ]
+          .map(
+            ([column = '', time = '']) =>
+              `CASE WHEN ${later(time)} THEN poisoned.${column} ELSE honest.${column} END AS ${column}`,
+          )
           .join(', ')},
-        ${after('departs - INTERVAL 1 DAY', 'tailnum')},
-        ${['carrier', 'dest', 'distance'].map((column) => after('departs - INTERVAL 30 DAY', column)).join(', ')})
+        ${replaced('departs - INTERVAL 1 DAY', 'tailnum')},
+        ${['carrier', 'dest', 'distance'].map((column) => replaced('departs - INTERVAL 30 DAY', column)).join(', ')})
       FROM honest JOIN poisoned USING (row) ORDER BY row`;
   };
   /** New rows, and late ones: they happened before asOf but were recorded after it. */
@@ -85,14 +102,20 @@ describe('what became known after asOf changes neither features nor model', () =
     await rewrite(poisoned.path(WEATHER), (before) => {
       const future = `SELECT * REPLACE (CASE WHEN ${later('time_hour::TIMESTAMP')} THEN -55 ELSE temp END AS temp,
         CASE WHEN ${later('time_hour::TIMESTAMP')} THEN 9999 ELSE wind_speed END AS wind_speed) FROM ${before}`;
-      return withLateRows(future, `SELECT * REPLACE (time_hour + INTERVAL 1 MINUTE AS time_hour, 120 AS temp),
-        TIMESTAMP '2013-05-02 06:00:00' AS recorded_at FROM ${before} WHERE time_hour < '2013-05-01'`);
+      return withLateRows(
+        future,
+        `SELECT * REPLACE (time_hour + INTERVAL 1 MINUTE AS time_hour, 120 AS temp),
+        TIMESTAMP '2013-05-02 06:00:00' AS recorded_at FROM ${before} WHERE time_hour < '2013-05-01'`,
+      );
     });
     expect(await build(poisoned)).toEqual(honest);
 
     // The test can fail: one value that was known changes both.
-    await rewrite(poisoned.path(FLIGHTS('03')), (before) => `SELECT * REPLACE (
-      CASE WHEN day = 5 AND origin = 'JFK' THEN 300 ELSE dep_delay END AS dep_delay) FROM ${before}`);
+    await rewrite(
+      poisoned.path(FLIGHTS('03')),
+      (before) => `SELECT * REPLACE (
+      CASE WHEN day = 5 AND origin = 'JFK' THEN 300 ELSE dep_delay END AS dep_delay) FROM ${before}`,
+    );
     const changed = await build(poisoned);
     expect(changed.digest).not.toBe(honest.digest);
     expect(changed.model).not.toBe(honest.model);
@@ -108,11 +131,19 @@ describe('what became known after the prediction time of a row does not change i
   });
 
   /** The features of one spine row, with the tables it is computed from poisoned as given. */
-  async function featuresOf(flight: string, poison: (relation: string, snapshot: Snapshot) => string): Promise<unknown> {
+  async function featuresOf(
+    flight: string,
+    poison: (relation: string, snapshot: Snapshot) => string,
+  ): Promise<unknown> {
     const { spec, refit } = steps;
     return withDuckDb({ scratch: refit.places.state }, async (db) => {
       const sources = await openSources(db, await poisonedSnapshots(poison), refit.blobs, AS_OF);
-      const request = { spec: spec.spine, views: spec.features, source: sourceOf(sources, spec.spine.source, 'spine'), table: 'spine' };
+      const request = {
+        spec: spec.spine,
+        views: spec.features,
+        source: sourceOf(sources, spec.spine.source, 'spine'),
+        table: 'spine',
+      };
       const spine = await ownSpine(db, { ...request, when: 'true' });
       await db.run(`CREATE TEMP TABLE one AS SELECT * FROM spine WHERE flight_id = '${flight}'`);
       const { relation } = await joinViews({ spine: { ...spine, relation: 'one' }, views: spec.features, sources });
@@ -121,14 +152,19 @@ describe('what became known after the prediction time of a row does not change i
     });
   }
 
-  async function poisonedSnapshots(poison: (relation: string, snapshot: Snapshot) => string): Promise<Record<string, Snapshot>> {
+  async function poisonedSnapshots(
+    poison: (relation: string, snapshot: Snapshot) => string,
+  ): Promise<Record<string, Snapshot>> {
     const { refit } = steps;
     const entries = Object.entries(snapshots).map(async ([name, snapshot]) => {
       const files = await Promise.all(snapshot.partitions.map(({ data }) => refit.blobs.path(data)));
       const file = `${refit.places.state}/poisoned-${name}.parquet`;
       const relation = `read_parquet([${files.map((one) => `'${one}'`).join(', ')}])`;
       await sql(`COPY (${poison(relation, snapshot)}) TO '${file}' (FORMAT parquet)`);
-      return [name, { ...snapshot, partitions: [{ name: 'all', data: await refit.blobs.putFile(file) }] }] as [string, Snapshot];
+      return [name, { ...snapshot, partitions: [{ name: 'all', data: await refit.blobs.putFile(file) }] }] as [
+        string,
+        Snapshot,
+      ];
     });
     return Object.fromEntries(await Promise.all(entries));
   }
@@ -136,8 +172,10 @@ describe('what became known after the prediction time of a row does not change i
   /** Every value known after `time` becomes nonsense of its type, and rows known later are added for every key. */
   function poisonAfter(time: string) {
     return (relation: string, { columns }: Snapshot): string => {
-      const known = (names: string[]) => (names.length > 1 ? `greatest(${names.join(', ')})` : (names[0] ?? '__known_0'));
-      const nonsense = (type: string) => (type === 'VARCHAR' ? "'ZZZ'" : type === 'TIMESTAMP' ? `TIMESTAMP '${time}'` : '77');
+      const known = (names: string[]) =>
+        names.length > 1 ? `greatest(${names.join(', ')})` : (names[0] ?? '__known_0');
+      const nonsense = (type: string) =>
+        type === 'VARCHAR' ? "'ZZZ'" : type === 'TIMESTAMP' ? `TIMESTAMP '${time}'` : '77';
       const poisoned = columns.map(({ name, type, known: groups }) => {
         return `CASE WHEN ${known(groups)} > TIMESTAMP '${time}' THEN ${nonsense(type)} ELSE "${name}" END AS "${name}"`;
       });
@@ -161,7 +199,10 @@ describe('what became known after the prediction time of a row does not change i
       const honest = await featuresOf(flight, (relation) => `SELECT * FROM ${relation}`);
       expect(await featuresOf(flight, poisonAfter(at)), `${flight} at ${at}`).toEqual(honest);
       // The test can fail: poison from four hours earlier on is seen.
-      const earlier = new Date(Date.parse(`${at.replace(' ', 'T')}Z`) - 4 * 3_600_000).toISOString().slice(0, 19).replace('T', ' ');
+      const earlier = new Date(Date.parse(`${at.replace(' ', 'T')}Z`) - 4 * 3_600_000)
+        .toISOString()
+        .slice(0, 19)
+        .replace('T', ' ');
       expect(await featuresOf(flight, poisonAfter(earlier)), `${flight} poisoned from ${earlier}`).not.toEqual(honest);
     }
   });

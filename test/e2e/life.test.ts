@@ -34,7 +34,9 @@ describe('the life of a model', () => {
     expect(first).toMatchObject({ verdict: 'promoted', asOf: '2013-05-01T00:00:00Z', model: { version: 1 } });
     expect(first.metrics.test.auc).toBeGreaterThan(0.6);
     expect(await readFile(first.report, 'utf8')).toContain('<svg');
-    const routing = JSON.parse(await readFile(project.path('.refit/store/routing/flight-delays.json'), 'utf8')) as object;
+    const routing = JSON.parse(
+      await readFile(project.path('.refit/store/routing/flight-delays.json'), 'utf8'),
+    ) as object;
     expect(routing).toMatchObject({ champion: { version: 1, sha256: first.model.sha256 } });
   });
 
@@ -57,7 +59,7 @@ describe('the life of a model', () => {
     await copyMonth(project.root, 5);
     const later = await runJson(project, asOf('2013-06-01'));
     // Four months, weather, planes and airports were there; May is new.
-    expect(stage(later, 'extract')?.details?.['partitions']).toEqual({ total: 8, extracted: 1 });
+    expect(stage(later, 'extract')?.details?.partitions).toEqual({ total: 8, extracted: 1 });
     expect(stage(later, 'extract')?.rows).toBeGreaterThan(stage(first, 'extract')?.rows ?? Infinity);
   });
 
@@ -69,7 +71,9 @@ describe('the life of a model', () => {
     expect(result.verdict).toBe('rejected');
     expect(result.gates[0]).toMatchObject({ passed: false, limit: 0.99 });
     const folder = `.refit/store/models/flight-delays/${result.model.version}`;
-    expect(await readdir(project.path(folder))).toEqual(expect.arrayContaining(['barred.json', 'manifest.json', 'model.onnx']));
+    expect(await readdir(project.path(folder))).toEqual(
+      expect.arrayContaining(['barred.json', 'manifest.json', 'model.onnx']),
+    );
     expect((await refit(project, args)).code).toBe(3);
   });
 
@@ -78,7 +82,11 @@ describe('the life of a model', () => {
     const blobs = (await readdir(folder, { recursive: true })).filter((name) => /[0-9a-f]{64}$/.test(name)).sort();
     for (const [index, name] of blobs.entries()) {
       const file = `${folder}/${name}`;
-      if (index % 2 === 0) await writeFile(file, (await readFile(file)).map((byte, at) => (at === 10 ? byte ^ 1 : byte)));
+      if (index % 2 === 0)
+        await writeFile(
+          file,
+          (await readFile(file)).map((byte, at) => (at === 10 ? byte ^ 1 : byte)),
+        );
       else await rm(file);
     }
     const again = await runJson(project, asOf('2013-05-01'));

@@ -16,7 +16,13 @@ beforeEach(async () => {
 afterEach(() => project.remove());
 
 /** One clear sentence with code and cure, the right exit status, no stack trace, nothing published. */
-async function expectError(args: string[], status: number, code: string, sentence: RegExp, env: NodeJS.ProcessEnv = {}) {
+async function expectError(
+  args: string[],
+  status: number,
+  code: string,
+  sentence: RegExp,
+  env: NodeJS.ProcessEnv = {},
+) {
   const outcome = await refit(project, args, env);
   const error = errorOf(outcome);
   expect(error.code).toBe(code);
@@ -36,7 +42,9 @@ async function rewriteMarch(select: string): Promise<void> {
   await copyFile(file, `${file}.before`);
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
-  await connection.run(`COPY (${select.replace('march', `read_parquet('${file}.before')`)}) TO '${file}' (FORMAT parquet)`);
+  await connection.run(
+    `COPY (${select.replace('march', `read_parquet('${file}.before')`)}) TO '${file}' (FORMAT parquet)`,
+  );
   connection.closeSync();
   instance.closeSync();
 }
@@ -57,7 +65,12 @@ describe('wrong usage (exit 2)', () => {
   });
 
   test('bad asOf, unknown setting, unknown flag', async () => {
-    await expectError(['run', 'flight-delays', '--as-of', '2013-02-30', '--json'], 2, 'REFIT_AS_OF_INVALID', /2013-02-30/);
+    await expectError(
+      ['run', 'flight-delays', '--as-of', '2013-02-30', '--json'],
+      2,
+      'REFIT_AS_OF_INVALID',
+      /2013-02-30/,
+    );
     await expectError([...RUN, '--set', 'model.round=3'], 2, 'REFIT_SET_INVALID', /did you mean "rounds"/);
     await expectError(['run', 'flight-delays', '--as-off', 'x', '--json'], 2, 'REFIT_USAGE', /--as-off/);
   });
@@ -69,7 +82,12 @@ describe('wrong usage (exit 2)', () => {
 describe('failed runs (exit 1)', () => {
   test('missing column', async () => {
     await rewriteMarch('SELECT * EXCLUDE (dep_delay) FROM march');
-    await expectError(SMALL, 1, 'REFIT_CONTRACT_MISSING_COLUMN', /2013-03\.parquet.*dep_delay|dep_delay.*2013-03\.parquet/);
+    await expectError(
+      SMALL,
+      1,
+      'REFIT_CONTRACT_MISSING_COLUMN',
+      /2013-03\.parquet.*dep_delay|dep_delay.*2013-03\.parquet/,
+    );
   });
 
   test('corrupt Parquet', async () => {
@@ -89,8 +107,7 @@ describe('failed runs (exit 1)', () => {
   test('label with one class', () =>
     expectError([...SMALL, '--set', 'spine.label=arr_delay > 5000'], 1, 'REFIT_LABEL_ONE_CLASS', /class|outcome/));
 
-  test('empty window', () =>
-    expectError([...RUN, '--set', 'split.train.min=6mo'], 1, 'REFIT_WINDOW_EMPTY', /2013-01/));
+  test('empty window', () => expectError([...RUN, '--set', 'split.train.min=6mo'], 1, 'REFIT_WINDOW_EMPTY', /2013-01/));
 
   test('Temporal unreachable', () =>
     expectError(SMALL, 1, 'REFIT_TEMPORAL_UNREACHABLE', /127\.0\.0\.1:9/, { TEMPORAL_ADDRESS: '127.0.0.1:9' }));

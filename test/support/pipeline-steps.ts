@@ -1,10 +1,10 @@
-import type { FittedModel, Partition, Snapshot, TrainingSet } from '../../core/spec/artifacts.ts';
 import { compose, placesOf, type Refit } from '../../core/compose/refit.ts';
 import { createExtractPartition, extractSlice } from '../../core/dataset/extract-partition.ts';
 import { fingerprintFile, listPartitions } from '../../core/dataset/partitions.ts';
 import { publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
 import { buildTrainingSet } from '../../core/features/build-training-set.ts';
 import { loadPipeline } from '../../core/pipeline/load.ts';
+import type { FittedModel, Partition, Snapshot, TrainingSet } from '../../core/spec/artifacts.ts';
 import type { PipelineSpec } from '../../core/spec/pipeline.ts';
 import type { Step } from '../../core/store/step.ts';
 import { createFitModel, modelSlice } from '../../core/training/fit-model.ts';
@@ -18,7 +18,11 @@ export interface PipelineSteps {
   step<Input, Output>(step: Step<Input, Output>, input: Input): Promise<Output>;
 }
 
-export async function pipelineSteps(project: Project, asOf: string, set: Record<string, unknown>): Promise<PipelineSteps> {
+export async function pipelineSteps(
+  project: Project,
+  asOf: string,
+  set: Record<string, unknown>,
+): Promise<PipelineSteps> {
   const refit = compose(placesOf(project.root, {}));
   const spec = await loadPipeline(refit.places.pipelines, 'flight-delays', set);
   const { signal } = new AbortController();
@@ -41,7 +45,10 @@ export async function extractAll({ refit, spec, asOf, step }: PipelineSteps): Pr
   return snapshots;
 }
 
-export function trainingSetOf({ spec, asOf, step }: PipelineSteps, snapshots: Record<string, Snapshot>): Promise<TrainingSet> {
+export function trainingSetOf(
+  { spec, asOf, step }: PipelineSteps,
+  snapshots: Record<string, Snapshot>,
+): Promise<TrainingSet> {
   const { spine, features: views, split } = spec;
   return step(buildTrainingSet, { spine, views, split, asOf, snapshots, slices: [] });
 }

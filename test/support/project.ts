@@ -72,7 +72,8 @@ export function startRefit(project: Project, args: string[], env: NodeJS.Process
 /** The RunResult of `refit run … --json`. */
 export async function runJson(project: Project, args: string[], env: NodeJS.ProcessEnv = {}): Promise<RunResult> {
   const { code, stdout, stderr } = await refit(project, ['run', ...args, '--json'], env);
-  if (code !== 0 && code !== 3) throw new Error(`refit run ${args.join(' ')} ended with ${code}:\n${stdout}\n${stderr}`);
+  if (code !== 0 && code !== 3)
+    throw new Error(`refit run ${args.join(' ')} ended with ${code}:\n${stdout}\n${stderr}`);
   return JSON.parse(stdout) as RunResult;
 }
 

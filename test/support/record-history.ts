@@ -7,7 +7,16 @@ import { createProject, startRefit } from './project.ts';
 
 const TARGET = fileURLToPath(new URL('../histories/train-pipeline.promoted.json', import.meta.url));
 const ARGS = ['flight-delays', '--as-of', '2013-05-01', '--set', 'split.test=1mo', '--set', 'split.train.min=1mo'];
-const SMALL = ['--set', 'split.train.max=2mo', '--set', 'model.rounds=40', '--set', 'search.trials=2', '--set', 'search.rounds=20'];
+const SMALL = [
+  '--set',
+  'split.train.max=2mo',
+  '--set',
+  'model.rounds=40',
+  '--set',
+  'search.trials=2',
+  '--set',
+  'search.rounds=20',
+];
 
 const project = await createProject({ months: 4 });
 try {

@@ -109,6 +109,7 @@ function predictions(score: (row: (typeof rows)[number]) => number): Promise<Blo
 async function logistic(weight: number, delayName = 'delay'): Promise<TrainedModel> {
   const own = features.map((feature) => (feature.name === 'delay' ? { ...feature, name: delayName } : feature));
   const onnx = exportLogistic({
+    format: 'logistic',
     intercept: -1,
     numbers: [{ feature: delayName, mean: 0, scale: 1, impute: 0, weight, missingWeight: 0 }],
     categories: [{ feature: 'carrier', levels: ['AA', 'UA'], weights: [0.4, -0.2], otherWeight: 0 }],
