@@ -34,8 +34,9 @@ export async function runTrainerProcess(job: TrainingJob, options: TrainerProces
   const child = start();
   const words = collectWords(child);
   const ended = endOf(child);
-  let progress: TrainerProgress = { round: 0, rounds: job.model.rounds, loss: Number.NaN };
-  const beat = setInterval(() => options.onProgress(progress), BEAT_MS);
+  // Nothing is told before the first round: a resumed training does not start at round 0.
+  let progress: TrainerProgress | undefined;
+  const beat = setInterval(() => progress && options.onProgress(progress), BEAT_MS);
   const stop = () => void end(child, ended);
   options.signal.addEventListener('abort', stop);
   try {

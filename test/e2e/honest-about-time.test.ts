@@ -50,18 +50,23 @@ describe('what became known after asOf changes neither features nor model', () =
   /** When each value of a flight became known, from the untouched data: what the poison may touch. */
   const timed = (before: string) => `SELECT *, time_hour::TIMESTAMP + to_minutes(minute) AS departs,
     departs + to_minutes(dep_delay) AS departed, departed + to_minutes(air_time + 30) AS landed FROM ${before}`;
-  const later = (time: string) => `coalesce(${time} > TIMESTAMP '${AS_OF.slice(0, 19)}', true)`;
+  // A flight that never departed or landed has no such value that could become known later, unless it is still to depart.
+  const later = (time: string, otherwise = 'departs') =>
+    `coalesce(${time} > TIMESTAMP '${AS_OF.slice(0, 19)}', ${otherwise} > TIMESTAMP '${AS_OF.slice(0, 19)}')`;
 
   /** Every value of a flight that became known after asOf becomes something else: numbers, nulls, nonsense by turns. */
   const poisonFlights = (before: string) => {
     const wrong = (column: string, values: string[]) =>
       `(CASE flight % ${values.length} ${values.map((value, i) => `WHEN ${i} THEN ${value}`).join(' ')} END)::BIGINT AS ${column}`;
+    // These two say when the flight departed and landed: before asOf they may not claim that it did.
+    const careful = (column: string, values: string[]) =>
+      wrong(column, values).replace('(CASE', `(CASE WHEN flight % 2 = 0 AND ${later('departs')} THEN -9999 ELSE (CASE`).replace(')::', ') END)::');
     const replaced = (time: string, column: string) =>
       `CASE WHEN ${later(time)} THEN poisoned.${column} ELSE honest.${column} END AS ${column}`;
     return `WITH honest AS (SELECT row_number() OVER () AS row, * FROM (${timed(before)})),
-      poisoned AS (SELECT row, ${wrong('dep_time', ['NULL', '1', '9999'])}, ${wrong('dep_delay', ['1999', '-9999', 'NULL', '1234'])},
-        ${wrong('arr_time', ['NULL', '2'])}, ${wrong('arr_delay', ['1999', '-9999', 'NULL', '-100'])},
-        ${wrong('air_time', ['1199', '-5', 'NULL'])}, 'ZZZ' AS tailnum, 'ZZ' AS carrier, 'ZZZ' AS dest, 5999 AS distance FROM honest)
+      poisoned AS (SELECT row, ${careful('dep_time', ['NULL', '1', '2400'])}, ${careful('dep_delay', ['1999', 'NULL', '1234'])},
+        ${wrong('arr_time', ['NULL', '2'])}, ${careful('arr_delay', ['1999', 'NULL', '-100'])},
+        ${careful('air_time', ['1199', 'NULL', '900'])}, 'ZZZ' AS tailnum, 'ZZ' AS carrier, 'ZZZ' AS dest, 5999 AS distance FROM honest)
       SELECT honest.* EXCLUDE (row, departs, departed, landed) REPLACE (
         ${[
           ['dep_time', 'departed'],
@@ -100,8 +105,8 @@ describe('what became known after asOf changes neither features nor model', () =
       });
     }
     await rewrite(poisoned.path(WEATHER), (before) => {
-      const future = `SELECT * REPLACE (CASE WHEN ${later('time_hour::TIMESTAMP')} THEN -55 ELSE temp END AS temp,
-        CASE WHEN ${later('time_hour::TIMESTAMP')} THEN 9999 ELSE wind_speed END AS wind_speed) FROM ${before}`;
+      const future = `SELECT * REPLACE (CASE WHEN ${later('time_hour::TIMESTAMP', 'time_hour::TIMESTAMP')} THEN -55 ELSE temp END AS temp,
+        CASE WHEN ${later('time_hour::TIMESTAMP', 'time_hour::TIMESTAMP')} THEN 9999 ELSE wind_speed END AS wind_speed) FROM ${before}`;
       return withLateRows(
         future,
         `SELECT * REPLACE (time_hour + INTERVAL 1 MINUTE AS time_hour, 120 AS temp),
@@ -192,7 +197,7 @@ describe('what became known after the prediction time of a row does not change i
     const file = await steps.refit.blobs.path(trainingSet.data);
     const sampled = await withDuckDb({ scratch: steps.refit.places.state }, (db) =>
       db.rows<{ flight_id: string; at: string }>(`SELECT flight_id, strftime(predict_at, '%Y-%m-%d %H:%M:%S') AS at
-        FROM (SELECT *, row_number() OVER () AS row FROM '${file}') WHERE row % ${Math.floor(trainingSet.rows.train / 5)} = 17`),
+        FROM (SELECT *, row_number() OVER () AS row FROM read_parquet('${file}')) WHERE row % ${Math.floor(trainingSet.rows.train / 5)} = 17`),
     );
     expect(sampled.length).toBeGreaterThanOrEqual(5);
     for (const { flight_id: flight, at } of sampled) {
