@@ -36,7 +36,11 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-const sentence = (message: string) => `${message.replace(/^error: /, '').replaceAll(/\s+/g, ' ').replace(/\.?$/, '.')}`;
+const sentence = (message: string) =>
+  `${message
+    .replace(/^error: /, '')
+    .replaceAll(/\s+/g, ' ')
+    .replace(/\.?$/, '.')}`;
 
 const EXAMPLES = `
 Examples:

@@ -105,7 +105,12 @@ describe('failed runs (exit 1)', () => {
     expectError([...SMALL.slice(0, 2), '--as-of', '2013-06-01', ...SMALL.slice(4)], 1, 'REFIT_DATA_STALE', /flights/));
 
   test('label with one class', () =>
-    expectError([...SMALL, '--set', 'spine.label=arr_delay > 5000'], 1, 'REFIT_LABEL_ONE_CLASS', /rows of the train period .* have the label false/));
+    expectError(
+      [...SMALL, '--set', 'spine.label=arr_delay > 5000'],
+      1,
+      'REFIT_LABEL_ONE_CLASS',
+      /rows of the train period .* have the label false/,
+    ));
 
   test('empty window', () => expectError([...RUN, '--set', 'split.train.min=6mo'], 1, 'REFIT_WINDOW_EMPTY', /2013-01/));
 
