@@ -20,8 +20,6 @@ import { type SourceTables, sourceOf } from './source-table.ts';
 import { ownSpine } from './spine.ts';
 import { type Available, splitPeriods, windowEmpty } from './split-periods.ts';
 
-export { openSources } from './open-sources.ts';
-
 export interface TrainingSetInput {
   spine: SpineSpec;
   views: FeatureView[];
