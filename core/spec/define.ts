@@ -5,6 +5,8 @@ import type {
   GateSpec,
   ModelSpec,
   PipelineSpec,
+  PromoteSpec,
+  ScheduleSpec,
   SearchSpec,
   SourceSpec,
   SpineSpec,
@@ -203,18 +205,28 @@ interface PipelineInput {
   search?: Partial<SearchSpec>;
   gates?: GateSpec[];
   drift?: Partial<PipelineSpec['drift']>;
-  promote?: PipelineSpec['promote'];
+  promote?: Partial<PromoteSpec>;
+  /** When runs start by themselves (`refit schedules apply`): a cron expression or an interval. */
+  schedule?: ScheduleInput;
 }
+
+/** Exactly one of `cron` and `every`; the rest has defaults: UTC, skip, seven days of catch-up. */
+type ScheduleInput = Partial<ScheduleSpec> & ({ cron: string } | { every: string });
+
+const PROMOTE_DEFAULTS: PromoteSpec = { approval: 'none', timeout: '7d', onTimeout: 'reject', rollout: 'immediate' };
+const SCHEDULE_DEFAULTS = { zone: 'UTC', overlap: 'skip', catchup: '7d', pauseOnFailure: false } as const;
 
 const NO_SEARCH: SearchSpec = { trials: 0, batch: 2, rounds: 60, rowShare: 1, space: {} };
 
 /** Declares a pipeline; export the result as default from `pipelines/<name>/pipeline.ts`. */
 export function definePipeline(input: PipelineInput): PipelineDraft {
+  const { schedule, ...rest } = input;
   const { from, ...spine } = input.spine;
   return {
     asOf: 'now',
-    promote: { approval: 'none', rollout: 'immediate' },
-    ...input,
+    ...rest,
+    promote: { ...PROMOTE_DEFAULTS, ...input.promote },
+    ...(schedule ? { schedule: { ...SCHEDULE_DEFAULTS, ...schedule } } : {}),
     spine: { source: from, ...spine },
     search: { ...NO_SEARCH, ...input.search },
     gates: input.gates ?? [parity()],

@@ -24,6 +24,7 @@ export const ERRORS = {
   REFIT_PIPELINE_INVALID: usage('Mend the named place in pipeline.ts; `refit/spec` types show what is allowed.'),
   REFIT_SET_INVALID: usage('Use --set path=value with a path that the pipeline has, e.g. --set model.rounds=400.'),
   REFIT_AS_OF_INVALID: usage('Give --as-of as an ISO date or time in UTC, e.g. 2014-01-01 or 2014-01-01T06:00:00Z.'),
+  REFIT_SCHEDULE_INVALID: usage('Mend `schedule` in pipeline.ts: a cron expression of five fields, or `every`.'),
   REFIT_SOURCE_MISSING: fatal('Check the path of the source in pipeline.ts; it is relative to the project root.'),
   REFIT_SOURCE_UNREADABLE: fatal('Replace the named file with a readable one; other partitions are kept.'),
   REFIT_CONTRACT_INVALID: usage('Mend the named keyword of the contract (JSON Schema of one row).'),
@@ -56,6 +57,14 @@ export const ERRORS = {
   REFIT_SETUP_MISSING: fatal(
     'Run `node infra/setup.mjs` (or `npm run demo`, which does it); `refit doctor` shows what is missing.',
   ),
+  REFIT_PORT_IN_USE: fatal('Stop what listens there, or move all ports with --port-base.'),
+  REFIT_RUN_UNKNOWN: usage('See `refit runs` for the runs there are.'),
+  REFIT_MODEL_UNKNOWN: usage('See `refit models` for the models and their versions.'),
+  REFIT_KEY_REUSED: usage('Use another key for another run, or the same arguments as the first time.'),
+  REFIT_NOT_WAITING: fatal('See `refit status <run>`; only a run that waits for approval can be approved or rejected.'),
+  REFIT_REQUEST_INVALID: usage("Mend the named field of the request; GET /v2/models/<model> tells the model's inputs."),
+  REFIT_ENTITY_UNKNOWN: usage('Send raw fields instead of keys, or materialize the features of this entity first.'),
+  REFIT_OVERLOADED: passing('Send again after a moment; the gateway is at the limit of its queue.'),
   REFIT_REJECTED: {
     exit: 3,
     retryable: false,

@@ -203,6 +203,43 @@ export const DriftSpec = Type.Object(
 );
 export type DriftSpec = Static<typeof DriftSpec>;
 
+export const PromoteSpec = Type.Object(
+  {
+    /** 'required': a version that passed its gates waits for a person. */
+    approval: Type.Enum(['none', 'required']),
+    /** How long it waits. */
+    timeout: Duration,
+    /** What happens when nobody spoke by then. */
+    onTimeout: Type.Enum(['reject', 'promote']),
+    rollout: Type.Literal('immediate'),
+  },
+  closed,
+);
+export type PromoteSpec = Static<typeof PromoteSpec>;
+
+/** When runs start by themselves; each takes its asOf from the time it was scheduled for. */
+export const ScheduleSpec = Type.Object(
+  {
+    /** Cron expression of five fields; or `every`. */
+    cron: Type.Optional(Type.String({ minLength: 1 })),
+    /** Fixed interval, counted from midnight of 1970-01-01 UTC; seconds to weeks. */
+    every: Type.Optional(Duration),
+    /** IANA zone of the cron expression. */
+    zone: Type.String(),
+    /** Each start is put off by a random time up to this. */
+    jitter: Type.Optional(Duration),
+    /** What happens when a run is due while the last one is still under way. */
+    overlap: Type.Enum(['skip', 'buffer-one', 'buffer-all', 'cancel-other', 'terminate-other', 'allow-all']),
+    /** Starts that were missed while the server was down are caught up when they are not older than this. */
+    catchup: Duration,
+    /** Pause the schedule when a run fails. */
+    pauseOnFailure: Type.Boolean(),
+    note: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type ScheduleSpec = Static<typeof ScheduleSpec>;
+
 /** A pipeline as plain JSON: what `definePipeline` returns once contracts are read; a run is pinned to its digest. */
 export const PipelineSpec = Type.Object(
   {
@@ -219,7 +256,8 @@ export const PipelineSpec = Type.Object(
     /** Parameters of the baseline the model must justify itself against. */
     gates: Type.Array(GateSpec),
     drift: DriftSpec,
-    promote: Type.Object({ approval: Type.Literal('none'), rollout: Type.Literal('immediate') }, closed),
+    promote: PromoteSpec,
+    schedule: Type.Optional(ScheduleSpec),
   },
   closed,
 );

@@ -13,11 +13,30 @@ export const RunInput = Type.Object(
     set: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
     /** Recompute the run's steps even where results are cached. */
     force: Type.Optional(Type.Boolean()),
+    /** Recompute from this stage on. */
+    from: Type.Optional(Stage),
+    /** Idempotency key: whoever starts with it again is given the first result, for good. */
+    key: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._:-]{1,128}$' })),
     reason: Type.Optional(Type.String()),
   },
   { additionalProperties: false },
 );
 export type RunInput = Static<typeof RunInput>;
+
+/** What a start answers: where the run is. `refit run --no-wait --json` prints it. */
+export const RunHandle = Type.Object({
+  workflowId: Type.String(),
+  runId: Type.String(),
+  pipeline: Type.String(),
+});
+export type RunHandle = Static<typeof RunHandle>;
+
+/** Argument of the updates `approve` and `reject`: a person answers for it. */
+export const PersonsDecision = Type.Object(
+  { by: Type.String({ minLength: 1 }), reason: Type.String({ minLength: 1 }) },
+  { additionalProperties: false },
+);
+export type PersonsDecision = Static<typeof PersonsDecision>;
 
 const QualityOf = Type.Object({
   auc: Type.Union([Type.Number(), Type.Null()]),
@@ -63,6 +82,8 @@ export const Progress = Type.Object({
   training: Type.Optional(Type.Object({ round: Type.Integer(), rounds: Type.Integer() })),
   trials: Type.Optional(Type.Object({ done: Type.Integer(), total: Type.Integer() })),
   partitions: Type.Optional(Type.Object({ done: Type.Integer(), total: Type.Integer() })),
+  /** Present while a version waits for a person's decision; times are ISO UTC. */
+  waiting: Type.Optional(Type.Object({ version: Type.Integer(), since: Type.String(), until: Type.String() })),
   verdict: Type.Optional(Verdict),
 });
 export type Progress = Static<typeof Progress>;

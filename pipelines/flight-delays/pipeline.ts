@@ -145,5 +145,5 @@ export default definePipeline({
     parity(1e-5),
   ],
   drift: { window: '30d', psi: 0.2 },
-  promote: { approval: 'none', rollout: 'immediate' },
+  promote: { approval: 'none' },
 });
