@@ -7,6 +7,7 @@ import { publishReport } from '../core/evaluation/publish-report.ts';
 import { sampleOnlineParity } from '../core/features/online-parity.ts';
 import { decidedVersion, versionKey } from '../core/registry/decisions.ts';
 import { readRouting } from '../core/registry/routing.ts';
+import type { Champion } from '../core/registry/schemas.ts';
 import { readManifest } from '../core/registry/versions.ts';
 import type { Done } from '../core/spec/activities.ts';
 import type { BlobRef, FittedModel, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
@@ -32,6 +33,8 @@ export interface Judgement {
   gates: GateResult[];
   evaluation: Evaluation;
   comparison: Comparison | null;
+  /** Version of the champion that the gates were held against; null when there was none. */
+  champion: number | null;
   /** The evaluation page, and its store key. */
   report: BlobRef;
   page: string;
@@ -60,7 +63,8 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
       const spec = await blobs.json<PipelineSpec>(input.spec);
       const { asOf, trainingSet, model, baseline, trials, evaluation, snapshots, force } = input;
       const decided = await decidedVersion(objects, spec.name, versionKey({ model, trainingSet, gates: spec.gates }));
-      const compared = decided ? undefined : await compare(spec.name, input);
+      const champion = (await readRouting(objects, spec.name))?.champion;
+      const compared = decided ? undefined : await compare(spec.name, champion, input);
       const comparison = decided ? decided.comparison : (compared?.output ?? null);
       const gates = decided ? decided.gates : judge(spec.gates, { evaluation, comparison });
       const report = { pipeline: spec.name, question: spec.question, asOf, trainingSet, model, baseline, trials };
@@ -81,29 +85,24 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
       const metrics = { validate: quality(validate), test: quality(test), baseline: quality(evaluation.baseline.test) };
       const key = page.output.page;
       const reportAddress = path.join(places.store, key);
-      const output = { metrics, gates, evaluation, comparison, report: page.output.report, page: key, reportAddress };
+      const judged = { metrics, gates, evaluation, comparison, champion: champion?.version ?? null };
+      const output = { ...judged, report: page.output.report, page: key, reportAddress };
       return { output, cached: page.cached && (compared?.cached ?? true), seconds: page.seconds };
     },
   };
 
   async function compare(
     name: string,
+    champion: Champion | undefined,
     { trainingSet, model, force }: OfCandidate,
   ): Promise<Done<Comparison> | undefined> {
-    const champion = (await readRouting(objects, name))?.champion;
     // Nothing to hold it against: there is no champion, or it is the champion.
     if (!champion || champion.sha256 === model.onnx.sha256) return undefined;
     const { trainedModel } = await readManifest(objects, name, champion.version);
+    const { onnx, features, seenUntil } = trainedModel;
     const { version, sha256, asOf } = champion;
-    const theirs = {
-      version,
-      sha256,
-      asOf,
-      onnx: trainedModel.onnx,
-      features: trainedModel.features,
-      seenUntil: trainedModel.seenUntil,
-    };
     const candidate = { onnx: model.onnx, features: model.features, seenUntil: model.seenUntil };
+    const theirs = { version, sha256, asOf, onnx, features, seenUntil };
     return runStep(cache, compareWithChampion, { trainingSet, candidate, champion: theirs }, { force });
   }
 }

@@ -1,37 +1,59 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Refit } from '../core/compose/refit.ts';
 import { loadPipeline } from '../core/pipeline/load.ts';
+import { claimKey, recordUnderKey } from '../core/registry/run-keys.ts';
 import type { ResolvedRun } from '../core/spec/activities.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import { nearest } from '../core/spec/nearest.ts';
-import { RunInput } from '../core/spec/run.ts';
+import { RunInput, type RunResult } from '../core/spec/run.ts';
 import { canonicalAsOf } from '../core/spec/time.ts';
+import { digestOf } from '../core/store/digest.ts';
 
 export type PrepareActivities = ReturnType<typeof createPrepareActivities>;
 
 const isRunInput = new Ajv2020({ strict: false }).compile<RunInput>(RunInput);
 
 /** What a run does before its first stage: pins the pipeline it was started with. */
-export function createPrepareActivities({ blobs, places }: Refit) {
+export function createPrepareActivities({ blobs, objects, places, webhook }: Refit) {
   return {
     /** Checks the argument, evaluates the pipeline, stores the spec. `startedAt` stands in for the clock. */
-    async resolveRun({ input, startedAt }: { input: RunInput; startedAt: string }): Promise<ResolvedRun> {
-      const { pipeline, asOf, set = {} } = requireRunInput(input);
+    async resolveRun({ input, startedAt, scheduledAt }: StartOfRun): Promise<ResolvedRun> {
+      const { pipeline, asOf, set = {}, force, from, key } = requireRunInput(input);
       const spec = await loadPipeline(places.pipelines, pipeline, set);
-      const declared = spec.asOf === 'now' ? canonicalAsOf(`${startedAt.slice(0, 19)}Z`) : null;
+      const started = canonicalAsOf(`${(scheduledAt ?? startedAt).slice(0, 19)}Z`);
+      const declared = spec.asOf === 'now' ? started : null;
+      const ref = await blobs.putJson(spec);
+      const earlier = key === undefined ? undefined : await claimKey(objects, key, input);
       return {
         pipeline: spec.name,
         asOf: asOf === undefined ? declared : canonicalAsOf(asOf),
-        spec: await blobs.putJson(spec),
+        spec: ref,
         question: spec.question,
         sources: Object.keys(spec.sources),
         spineSource: spec.spine.source,
         search: spec.search,
         seed: spec.model.seed,
+        params: spec.model.params,
         resources: spec.model.resources,
+        digest: digestOf({ spec: ref.sha256, force: force ?? false, from: from ?? null }).slice(0, 16),
+        announces: webhook !== undefined,
+        ...(scheduledAt === undefined ? {} : { notAfter: started }),
+        ...(earlier ? { earlier } : {}),
       };
     },
+
+    /** Keeps the result of a run that was started with an idempotency key, for whoever comes with it again. */
+    async recordResult({ input, result }: { input: RunInput; result: RunResult }): Promise<RunResult> {
+      return input.key === undefined ? result : recordUnderKey(objects, input.pipeline, input.key, result);
+    },
   };
+}
+
+interface StartOfRun {
+  input: RunInput;
+  startedAt: string;
+  /** What the schedule says, where one started the run. */
+  scheduledAt?: string;
 }
 
 /** A person may have typed it: says what is allowed. */

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { Context } from '@temporalio/activity';
 import type { Refit } from '../core/compose/refit.ts';
 import { materializeOnline } from '../core/features/materialize.ts';
-import { decideVersion } from '../core/registry/decide-version.ts';
+import { type Approval, type Due, decideVersion } from '../core/registry/decide-version.ts';
 import { versionKey } from '../core/registry/decisions.ts';
 import type { Lineage } from '../core/registry/schemas.ts';
 import { findManifest, findVersion, readManifest, registerVersion } from '../core/registry/versions.ts';
@@ -11,6 +11,7 @@ import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial }
 import type { GateResult } from '../core/spec/evaluation.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import type { RunResult, Verdict } from '../core/spec/run.ts';
+import { shift } from '../core/spec/time.ts';
 import { digestOf } from '../core/store/digest.ts';
 import type { Judgement } from './evaluate.ts';
 import type { OfData } from './features.ts';
@@ -31,6 +32,19 @@ export interface Decision {
   model: RunResult['model'];
   /** The champion after the decision; the candidate itself where there is none. */
   serving: number;
+}
+
+/** What has to happen before the candidate can be decided; an approval is waited for until then. */
+export interface Undecided {
+  due: Due;
+  until: string;
+  onTimeout: 'reject' | 'promote';
+}
+
+interface OfDecision extends OfData {
+  version: number;
+  judged: Judgement;
+  approved?: Approval;
 }
 
 /** Inputs and outputs of the ONNX graph, for whoever calls it. */
@@ -100,18 +114,22 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
       });
     },
 
-    /** Promotes or rejects, once for each version: audit first, then routing. */
-    async decide({ spec, version, judged }: OfData & { version: number; judged: Judgement }): Promise<Decision> {
-      const { name } = await blobs.json<PipelineSpec>(spec);
+    /**
+     * Promotes or rejects, once for each version: audit first, then routing. Answers what is due before where the champion
+     * moved since the gates were judged, or where a person has to speak.
+     */
+    async decide({ spec, version, judged, approved }: OfDecision): Promise<Decision | Undecided> {
+      const { name, promote } = await blobs.json<PipelineSpec>(spec);
       const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
       const decided = await decideVersion(objects, {
-        model: name,
-        version,
-        gates: judged.gates,
-        by: 'rule',
-        workflowId,
-        runId,
+        ...{ model: name, version, gates: judged.gates, approved, workflowId, runId },
+        comparedWith: judged.champion,
+        approval: promote.approval,
       });
+      if ('due' in decided) {
+        const until = shift(new Date(), promote.timeout, 1).toISOString();
+        return { ...decided, until, onTimeout: promote.onTimeout };
+      }
       const { sha256 } = await readManifest(objects, name, version);
       const folder = path.join(places.store, 'models', name, String(version));
       return { ...decided, model: { name, version, sha256, path: folder } };

@@ -2,6 +2,7 @@ import { Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createAnnounceActivities } from '../activities/announce.ts';
 import { createDriftActivities } from '../activities/drift.ts';
 import { ErrorsInterceptor } from '../activities/errors-interceptor.ts';
 import { createEvaluateActivities } from '../activities/evaluate.ts';
@@ -29,6 +30,7 @@ function activitiesOf(role: Role, refit: Refit): object {
     ...createEvaluateActivities(refit),
     ...createPromoteActivities(refit),
     ...createDriftActivities(refit),
+    ...createAnnounceActivities(refit),
   };
 }
 

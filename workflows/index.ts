@@ -1,2 +1,4 @@
 /** Every workflow that `refit-control` runs. */
+export { announceEvent } from './announce-event.ts';
+export { holdRunKey } from './hold-run-key.ts';
 export { trainPipeline } from './train-pipeline.ts';

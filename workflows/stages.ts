@@ -1,9 +1,11 @@
 import type { Judgement } from '../activities/evaluate.ts';
 import type { Decision } from '../activities/promote.ts';
-import type { ResolvedRun } from '../core/spec/activities.ts';
+import type { ResolvedRun, SourceFile } from '../core/spec/activities.ts';
 import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { DriftReport } from '../core/spec/evaluation.ts';
 import { bestTrial, proposeTrials } from '../core/spec/search.ts';
+import { announceRejection, announceWaiting } from './announcements.ts';
+import type { Approval } from './approval.ts';
 import { inParallel } from './in-parallel.ts';
 import { cpu, trainers } from './proxies.ts';
 import type { StageReport, Story } from './story.ts';
@@ -19,6 +21,10 @@ export interface Data {
   asOf: string;
   snapshots: Record<string, Snapshot>;
 }
+export interface Inspected {
+  files: { source: string; files: SourceFile[] }[];
+  asOf: string;
+}
 export type Context = Base & Data;
 export interface Candidate {
   model: TrainedModel;
@@ -28,14 +34,30 @@ export interface Candidate {
 
 const PARTITIONS_AT_ONCE = 4;
 
-/** Looks at every file, extracts those that were known by asOf, and judges each source as a whole. */
-export async function extract({ run, ...base }: Base, story: Story, report: StageReport): Promise<Data> {
+/** Looks at every file of every source: which run this is, is known when it is known how far the data goes. */
+export async function inspect({ run, ...base }: Base): Promise<Inspected> {
   const files = await inParallel(run.sources, PARTITIONS_AT_ONCE, async (source) => ({
     source,
     files: await cpu.inspectSource.executeWithOptions({ summary: `${source}: look at files` }, [{ ...base, source }]),
   }));
-  const asOf = run.asOf ?? newestEvent(files.flatMap((of) => (of.source === run.spineSource ? of.files : [])));
-  story.asOf(asOf);
+  const spine = files.flatMap((of) => (of.source === run.spineSource ? of.files : []));
+  return { files, asOf: run.asOf ?? endOfData(spine, run.notAfter) };
+}
+
+/** The newest event, no later than the time the run was scheduled for. */
+function endOfData(files: SourceFile[], notAfter: string | undefined): string {
+  const newest = files.flatMap(({ newestEvent }) => (newestEvent === null ? [] : [newestEvent])).sort();
+  const end = newest.at(-1) ?? '1970-01-01T00:00:00Z';
+  return notAfter !== undefined && Date.parse(notAfter) < Date.parse(end) ? notAfter : end;
+}
+
+/** Extracts the files that were known by asOf, and judges each source as a whole. */
+export async function extract(
+  { run, ...base }: Base,
+  { files, asOf }: Inspected,
+  story: Story,
+  report: StageReport,
+): Promise<Data> {
   const due = files.flatMap(({ source, files: of }) =>
     of
       .filter(({ knownFrom }) => knownFrom === null || Date.parse(knownFrom) <= Date.parse(asOf))
@@ -65,11 +87,6 @@ export async function extract({ run, ...base }: Base, story: Story, report: Stag
   );
   report.detail('partitions', { total: due.length, extracted: Object.values(fresh).reduce((sum, n) => sum + n, 0) });
   return { asOf, snapshots: Object.fromEntries(snapshots.map((snapshot) => [snapshot.source, snapshot])) };
-}
-
-function newestEvent(files: { newestEvent: string | null }[]): string {
-  const times = files.flatMap(({ newestEvent: time }) => (time === null ? [] : [time])).sort();
-  return times.at(-1) ?? '1970-01-01T00:00:00Z';
 }
 
 export async function features({ run: _, ...context }: Context, report: StageReport): Promise<TrainingSet> {
@@ -157,13 +174,13 @@ export async function evaluate(
   return judged;
 }
 
-/** Registers the version, decides, and brings the online features to asOf. */
+/** Registers the version, brings the online features to asOf, and decides. */
 export async function promote(
-  { run: _, ...context }: Context,
+  { run, ...context }: Context,
   trainingSet: TrainingSet,
   candidate: Candidate,
   judged: Judgement,
-  report: StageReport,
+  { approval, report }: { approval: Approval; report: StageReport },
 ): Promise<Decision> {
   const registered = await cpu.registerVersion.executeWithOptions({ summary: 'Register version' }, [
     { ...context, trainingSet, candidate, judged },
@@ -173,13 +190,33 @@ export async function promote(
     await cpu.materializeOnline.executeWithOptions({ summary: `Online features as of ${context.asOf}` }, [context]),
   );
   // Routing moves last: a new champion finds its online features there.
-  const decision = await cpu.decide.executeWithOptions({ summary: `Decide on version ${version}` }, [
-    { ...context, version, judged },
-  ]);
+  const subject = { ...context, trainingSet, ...candidate, evaluation: judged.evaluation };
+  const decision = await decide({ ...context, version, judged }, subject, run, approval);
+  if (decision.verdict === 'rejected') await announceRejection(run, context.asOf, decision);
   report.rows(online.entities);
   report.detail('verdict', decision.verdict);
   report.detail('version', version);
   return decision;
+}
+
+type OfDecision = Parameters<typeof cpu.decide>[0];
+type OfJudgement = Parameters<typeof cpu.judgeCandidate>[0];
+
+/** Decides when everything is there for it: gates held against the champion that serves, and a person's word where asked for. */
+async function decide(of: OfDecision, subject: OfJudgement, run: ResolvedRun, approval: Approval): Promise<Decision> {
+  for (;;) {
+    const summary = `Decide on version ${of.version}`;
+    const decision = await cpu.decide.executeWithOptions({ summary }, [of]);
+    if (!('due' in decision)) return decision;
+    if (decision.due === 'comparison') {
+      const again = { summary: 'The champion moved: compare again' };
+      of = { ...of, judged: (await cpu.judgeCandidate.executeWithOptions(again, [subject])).output };
+    } else {
+      const { until, onTimeout } = decision;
+      await announceWaiting(run, of.asOf, of.version, until);
+      of = { ...of, approved: await approval.wait({ version: of.version, until, onTimeout }) };
+    }
+  }
 }
 
 /** The newest window against the reference profile of the model that now serves. */

@@ -10,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import { type Done, PROGRESS_SIGNAL, type ProgressReport } from '../core/spec/activities.ts';
 import { SearchAttribute } from '../core/spec/queues.ts';
-import type { Progress, Verdict } from '../core/spec/run.ts';
+import type { Progress, RunResult, Verdict } from '../core/spec/run.ts';
 import type { Stage, StageResult } from '../core/spec/stages.ts';
 import { stageTable } from './stage-table.ts';
 
@@ -32,6 +32,7 @@ export class Story {
   readonly stages: StageResult[] = [];
   readonly progress: Progress;
   #notes: string[] = [];
+  #entered = 0;
 
   constructor(pipeline: string, trigger: string) {
     this.progress = { pipeline, asOf: null, stage: null, stages: this.stages };
@@ -57,14 +58,21 @@ export class Story {
     );
   }
 
-  /** Runs one stage and reports it, whatever becomes of it. */
-  async stage<T>(name: Stage, work: (report: StageReport) => Promise<T>): Promise<T> {
-    const started = Date.now();
-    const stage: StageResult = { name, cached: true, seconds: 0 };
-    const details: Record<string, unknown> = {};
+  /** A stage begins, perhaps before it is known whether this run does the work. */
+  enter(name: Stage): void {
+    if (this.progress.stage === name) return;
+    this.#entered = Date.now();
     this.progress.stage = name;
     this.attribute({ stage: name });
     this.#show();
+  }
+
+  /** Runs one stage and reports it, whatever becomes of it. */
+  async stage<T>(name: Stage, work: (report: StageReport) => Promise<T>): Promise<T> {
+    this.enter(name);
+    const started = this.#entered;
+    const stage: StageResult = { name, cached: true, seconds: 0 };
+    const details: Record<string, unknown> = {};
     const result = await work({
       done: (answer) => {
         stage.cached &&= answer.cached;
@@ -90,6 +98,32 @@ export class Story {
     this.#show();
   }
 
+  /** A version waits for a person. */
+  waitFor(version: number, until: string): void {
+    this.progress.waiting = { version, since: new Date().toISOString(), until };
+    this.attribute({ version: String(version), verdict: 'waiting' });
+    this.#show();
+  }
+
+  goOn(): void {
+    delete this.progress.waiting;
+    this.#show();
+  }
+
+  /** The same run is under way under another id. */
+  follow(workflowId: string): void {
+    if (this.progress.follows === workflowId) return;
+    this.progress.follows = workflowId;
+    this.note(`The same run is under way as \`${workflowId}\`: this one waits for its result.`);
+  }
+
+  /** The result of another run is this one's, too. */
+  async repeat(result: RunResult): Promise<void> {
+    this.progress.asOf = result.asOf;
+    this.stages.push(...result.stages);
+    await this.end(result.verdict, result.model.version);
+  }
+
   /** The last entry: the verdict. Waits for messages that are still being handled. */
   async end(verdict: Verdict, version: number): Promise<void> {
     this.progress.verdict = verdict;
@@ -105,6 +139,12 @@ export class Story {
   }
 
   #show(): void {
-    setCurrentDetails([stageTable(this.progress), ...this.#notes].join('\n\n'));
+    const waiting = this.progress.waiting ? [waitingText(this.progress.waiting)] : [];
+    setCurrentDetails([stageTable(this.progress), ...waiting, ...this.#notes].join('\n\n'));
   }
+}
+
+function waitingText({ version, until }: NonNullable<Progress['waiting']>): string {
+  const example = '{"by": "your name", "reason": "why"}';
+  return `**Version ${version} waits for a person** until ${until}: send the update \`approve\` or \`reject\` with \`${example}\`.`;
 }

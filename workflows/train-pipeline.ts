@@ -1,48 +1,109 @@
-import { ActivityFailure, ApplicationFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  patched,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ResolvedRun } from '../core/spec/activities.ts';
 import type { RunInput, RunResult } from '../core/spec/run.ts';
+import { STAGES, type Stage } from '../core/spec/stages.ts';
+import { announceFailure } from './announcements.ts';
+import { Approval } from './approval.ts';
 import { cpu } from './proxies.ts';
-import { checkDrift, evaluate, extract, features, promote, train } from './stages.ts';
+import { type Claim, claimRunKey, releaseSignal } from './run-key.ts';
+import { checkDrift, evaluate, extract, features, type Inspected, inspect, promote, train } from './stages.ts';
 import { Story } from './story.ts';
 
 /**
  * One run of a pipeline: extract → features → train → evaluate → promote → drift-check, as of a date. Every step's result
- * is cached under what it depended on, so a run that is repeated, resumed or overtaken finds what is there.
+ * is cached under what it depended on, so a run that is repeated, resumed or overtaken finds what is there. Of several runs of
+ * one key at once, one does the work and the others are given its result.
  */
 export async function trainPipeline(input: RunInput): Promise<RunResult> {
-  const { workflowId, runId, startTime } = workflowInfo();
   const story = new Story(String(input?.pipeline ?? ''), trigger());
+  const approval = new Approval(story);
+  let run: ResolvedRun | undefined;
   try {
-    const run = await cpu.resolveRun({ input, startedAt: startTime.toISOString() });
-    const base = { run, spec: run.spec, ...(input.force ? { force: runId } : {}) };
+    run = await cpu.resolveRun({ input, ...times() });
+    if (run.earlier) return await repeat(run.earlier, story);
+    story.enter('extract');
+    const inspected = await inspect({ run, spec: run.spec });
+    story.asOf(inspected.asOf);
+    const claim = await claimKey(run, inspected.asOf, story);
+    if (claim && 'result' in claim) return await repeat(claim.result, story);
 
-    const data = await story.stage('extract', (report) => extract(base, story, report));
-    const context = { ...base, ...data };
-    const trainingSet = await story.stage('features', (report) => features(context, report));
-    const candidate = await story.stage('train', (report) => train(context, trainingSet, story, report));
-    const judged = await story.stage('evaluate', (report) => evaluate(context, trainingSet, candidate, report));
-    story.note(`Report: ${judged.reportAddress}`);
-    const decision = await story.stage('promote', (report) => promote(context, trainingSet, candidate, judged, report));
-    const drift = await story.stage('drift-check', (report) => checkDrift(context, trainingSet, decision, report));
-
-    await story.end(decision.verdict, decision.model.version);
-    return {
-      runId,
-      workflowId,
-      pipeline: run.pipeline,
-      asOf: data.asOf,
-      stages: story.stages,
-      metrics: judged.metrics,
-      gates: decision.gates,
-      verdict: decision.verdict,
-      model: decision.model,
-      drift: { drifted: drift.drifted, share: drift.share },
-      report: judged.reportAddress,
-      seconds: (Date.now() - startTime.getTime()) / 1000,
-    };
+    const result = await work(input, run, inspected, { story, approval });
+    const kept = input.key === undefined ? result : await cpu.recordResult({ input, result });
+    if (claim) await claim.hold.signal(releaseSignal, kept);
+    return kept;
   } catch (error) {
-    story.fail(reasonOf(error));
+    const reason = reasonOf(error);
+    story.fail(reason);
+    if (!isCancellation(error) && patched('announcements')) {
+      await CancellationScope.nonCancellable(() => announceFailure(run, story.progress, reason));
+    }
     throw error;
   }
+}
+
+/** The six stages. */
+async function work(
+  input: RunInput,
+  run: ResolvedRun,
+  inspected: Inspected,
+  { story, approval }: { story: Story; approval: Approval },
+): Promise<RunResult> {
+  const { workflowId, runId, startTime } = workflowInfo();
+  /** A token where the stage is to be computed anew. */
+  const force = (stage: Stage) =>
+    input.force || (input.from && STAGES.indexOf(input.from) <= STAGES.indexOf(stage)) ? { force: runId } : {};
+  const base = { run, spec: run.spec };
+
+  const data = await story.stage('extract', (report) =>
+    extract({ ...base, ...force('extract') }, inspected, story, report),
+  );
+  const context = (stage: Stage) => ({ ...base, ...data, ...force(stage) });
+  const trainingSet = await story.stage('features', (report) => features(context('features'), report));
+  const candidate = await story.stage('train', (report) => train(context('train'), trainingSet, story, report));
+  const judged = await story.stage('evaluate', (report) =>
+    evaluate(context('evaluate'), trainingSet, candidate, report),
+  );
+  story.note(`Report: ${judged.reportAddress}`);
+  const decision = await story.stage('promote', (report) =>
+    promote(context('promote'), trainingSet, candidate, judged, { approval, report }),
+  );
+  const drift = await story.stage('drift-check', (report) =>
+    checkDrift(context('drift-check'), trainingSet, decision, report),
+  );
+  await story.end(decision.verdict, decision.model.version);
+  return {
+    ...{ runId, workflowId, pipeline: run.pipeline, asOf: data.asOf, stages: story.stages },
+    ...{ metrics: judged.metrics, gates: decision.gates, verdict: decision.verdict, model: decision.model },
+    drift: { drifted: drift.drifted, share: drift.share },
+    report: judged.reportAddress,
+    seconds: (Date.now() - startTime.getTime()) / 1000,
+  };
+}
+
+/** Runs that were under way before there were run keys go on without. */
+async function claimKey(run: ResolvedRun, asOf: string, story: Story): Promise<Claim | undefined> {
+  if (run.digest === undefined || !patched('run-key')) return undefined;
+  return claimRunKey(`${run.pipeline}/${asOf}/${run.digest}`, ({ workflowId }) => story.follow(workflowId));
+}
+
+async function repeat(result: RunResult, story: Story): Promise<RunResult> {
+  await story.repeat(result);
+  return result;
+}
+
+/** When the run started, and the time it was scheduled for where a schedule started it. */
+function times(): { startedAt: string; scheduledAt?: string } {
+  const { startTime, searchAttributes } = workflowInfo();
+  const scheduled = searchAttributes.TemporalScheduledStartTime?.[0];
+  const startedAt = startTime.toISOString();
+  return scheduled instanceof Date ? { startedAt, scheduledAt: scheduled.toISOString() } : { startedAt };
 }
 
 /** Who started the run, for the search attribute. */

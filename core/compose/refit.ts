@@ -10,6 +10,7 @@ import { createFolderStore } from '../store/folder-store.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
 import type { Native } from '../store/step.ts';
 import { createStepCache, type StepCache } from '../store/step-cache.ts';
+import type { Webhook } from '../webhooks/webhook.ts';
 
 /** Where things are, read from the environment once. */
 export interface Places {
@@ -29,6 +30,8 @@ export interface Refit {
   objects: ObjectStore;
   blobs: BlobStore;
   cache: StepCache;
+  /** Where events go; undefined when nobody wants them. */
+  webhook: Webhook | undefined;
   online(): OnlineStore;
   close(): Promise<void>;
 }
@@ -70,6 +73,7 @@ export function compose(places: Places): Refit {
       versions: nativeVersions(places),
       scratchRoot: path.join(places.state, 'scratch'),
     }),
+    webhook: webhookOf(process.env),
     // Opened on first use: a process that never reads online features holds no environment open.
     online: () => {
       online ??= createLmdbOnlineStore(places.online);
@@ -77,6 +81,15 @@ export function compose(places: Places): Refit {
     },
     close: async () => online?.close(),
   };
+}
+
+/** REFIT_WEBHOOK_URL and REFIT_WEBHOOK_SECRET. @throws RefitError REFIT_USAGE when the address is none */
+function webhookOf({ REFIT_WEBHOOK_URL: url, REFIT_WEBHOOK_SECRET: secret }: NodeJS.ProcessEnv): Webhook | undefined {
+  if (!url) return undefined;
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new RefitError('REFIT_USAGE', 'REFIT_WEBHOOK_URL is no http or https address.');
+  }
+  return { url, secret: secret || undefined };
 }
 
 const require = createRequire(import.meta.url);

@@ -46,13 +46,13 @@ export async function verifyAudit(objects: ObjectStore, model: string): Promise<
   return { entries, problems };
 }
 
-/** All entries, oldest first. @throws RefitError REFIT_STORE_CORRUPT when the chain is broken: nothing is built on it. */
+/** All entries, oldest first. @throws RefitError REFIT_REGISTRY_DAMAGED when the chain is broken: nothing is built on it. */
 export async function readAudit(objects: ObjectStore, model: string): Promise<AuditEntry[]> {
   const { entries, problems } = await walk(objects, model);
   const [first] = problems;
   if (first) {
     throw new RefitError(
-      'REFIT_STORE_CORRUPT',
+      'REFIT_REGISTRY_DAMAGED',
       `The audit log of ${model} is broken at ${first.sequence}: ${first.problem}`,
       {
         model,

@@ -1,44 +1,80 @@
 /**
- * The rule's decision about a version: each is decided once (docs/adr/0003); whoever asks again is told what was decided.
+ * The decision about a version, by rule or by a person: each is decided once (docs/adr/0003); whoever asks again is told what
+ * was decided.
  */
 import type { GateResult } from '../spec/evaluation.ts';
 import type { Verdict } from '../spec/run.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { readAudit } from './audit.ts';
-import { type Decision, promote, readRouting, reject } from './routing.ts';
+import { type Decision, promote, readRouting, reject, settleRouting } from './routing.ts';
 import type { AuditEntry } from './schemas.ts';
 import { findBar } from './status.ts';
 import { readManifest } from './versions.ts';
 
 export interface Decided {
   verdict: Verdict;
-  /** As judged, and the rule that an older asOf never displaces a newer champion, where it spoke. */
+  /** As judged; then the rule about older versions and the approval, where they spoke. */
   gates: GateResult[];
   /** The champion afterwards; the version itself where there is none. */
   serving: number;
 }
 
+/** Why nothing was decided: the gates were held against a champion that no longer serves, or a person has to speak first. */
+export type Due = 'comparison' | 'approval';
+
+/** What was said about a version that waited for approval; `by` is 'rule' where time ran out. */
+export interface Approval {
+  action: 'approve' | 'reject';
+  by: string;
+  reason: string;
+}
+
+export interface DecisionRequest {
+  model: string;
+  version: number;
+  gates: GateResult[];
+  /** Version of the champion that the gates were held against; null when there was none. */
+  comparedWith: number | null;
+  /** Whether a version that passed its gates waits for approval. */
+  approval: 'none' | 'required';
+  approved?: Approval | undefined;
+  runId: string;
+  workflowId: string;
+}
+
 /**
  * Promotes a version whose gates passed, rejects and bars one whose gates did not. 'unchanged' when it, or one with the same
- * bytes, serves already, or when an earlier run promoted it. @throws RefitError REFIT_CONFLICT, REFIT_STORE_CORRUPT
+ * bytes, serves already, or when an earlier run promoted it. @throws RefitError REFIT_CONFLICT, REFIT_REGISTRY_DAMAGED
  */
-export async function decideVersion(
-  objects: ObjectStore,
-  request: Omit<Decision, 'decisionId' | 'reason'>,
-): Promise<Decided> {
-  const { model, version, gates } = request;
-  const serving = async () => (await readRouting(objects, model))?.champion.version ?? version;
+export async function decideVersion(objects: ObjectStore, request: DecisionRequest): Promise<Decided | { due: Due }> {
+  const { model, version } = request;
   const bar = await findBar(objects, model, version);
   const earlier = (await readAudit(objects, model)).find((entry) => entry.version === version);
-  if (!earlier && !bar && (await sameBytesServe(objects, model, version))) {
-    return { verdict: 'unchanged', gates, serving: await serving() };
-  }
   // A bar without its entry is a rejection that was cut off: it is finished, not judged again.
-  const judged = bar && !earlier ? bar.gates : gates;
-  const entry = earlier?.action === 'reject' ? earlier : await decide(objects, { ...request, gates: judged });
+  if (earlier?.action === 'reject') return told(objects, request, earlier);
+  if (bar && !earlier) return told(objects, request, await reject(objects, decisionOf(request, bar)));
+  if (!earlier) {
+    if (await sameBytesServe(objects, model, version)) return unchanged(objects, request);
+    const due = await dueBefore(objects, request);
+    if (due) return { due };
+  }
+  const entry = await decide(objects, request);
+  return entry ? told(objects, request, entry) : { due: 'comparison' };
+}
+
+async function told(objects: ObjectStore, request: DecisionRequest, entry: AuditEntry): Promise<Decided> {
   const isOwn = entry.runId === request.runId && entry.workflowId === request.workflowId;
   const promoted = isOwn ? 'promoted' : 'unchanged';
-  return { verdict: entry.action === 'promote' ? promoted : 'rejected', gates: entry.gates, serving: await serving() };
+  const verdict = entry.action === 'promote' ? promoted : 'rejected';
+  return { verdict, gates: entry.gates, serving: await servingAfter(objects, request) };
+}
+
+async function unchanged(objects: ObjectStore, request: DecisionRequest): Promise<Decided> {
+  return { verdict: 'unchanged', gates: request.gates, serving: await servingAfter(objects, request) };
+}
+
+async function servingAfter(objects: ObjectStore, { model, version }: DecisionRequest): Promise<number> {
+  return (await readRouting(objects, model))?.champion.version ?? version;
 }
 
 async function sameBytesServe(objects: ObjectStore, model: string, version: number): Promise<boolean> {
@@ -46,20 +82,48 @@ async function sameBytesServe(objects: ObjectStore, model: string, version: numb
   return champion !== undefined && champion.sha256 === (await readManifest(objects, model, version)).sha256;
 }
 
-async function decide(objects: ObjectStore, request: Omit<Decision, 'decisionId' | 'reason'>): Promise<AuditEntry> {
-  const decision = { ...request, decisionId: `rule/${request.model}/${request.version}` };
-  const failed = request.gates.filter(({ passed }) => !passed);
+/** What has to happen before the version can be decided. */
+async function dueBefore(objects: ObjectStore, request: DecisionRequest): Promise<Due | undefined> {
+  const { model, version, gates, comparedWith, approval, approved } = request;
+  const champion = (await readRouting(objects, model))?.champion;
+  if ((champion?.version ?? null) !== comparedWith) return 'comparison';
+  // Nobody is asked about a version that a rule turns down.
+  if (approval === 'none' || approved || gates.some(({ passed }) => !passed)) return undefined;
+  const { asOf } = await readManifest(objects, model, version);
+  return champion && Date.parse(asOf) < Date.parse(champion.asOf) ? undefined : 'approval';
+}
+
+/** @returns undefined when another champion moved in between. */
+async function decide(objects: ObjectStore, request: DecisionRequest): Promise<AuditEntry | undefined> {
+  const { gates, approved, comparedWith } = request;
+  const failed = gates.filter(({ passed }) => !passed);
   if (failed.length > 0) {
-    return reject(objects, { ...decision, reason: failed.map(({ name, reason }) => `${name}: ${reason}`).join('; ') });
+    const reason = failed.map(({ name, reason: why }) => `${name}: ${why}`).join('; ');
+    return reject(objects, decisionOf(request, { by: 'rule', reason, gates }));
   }
-  const promotion = await promote(objects, { ...decision, reason: `all ${request.gates.length} gates passed` });
+  const spoken = approved ? [...gates, approvalGate(approved)] : gates;
+  if (approved?.action === 'reject') return reject(objects, decisionOf(request, { ...approved, gates: spoken }));
+  const grounds = approved ?? { by: 'rule', reason: `all ${gates.length} gates passed` };
+  const promotion = await promote(objects, decisionOf(request, { ...grounds, gates: spoken }), { from: comparedWith });
   if (promotion.moved) return promotion.entry;
-  const older: GateResult = {
-    name: 'not older than champion',
-    passed: false,
-    value: null,
-    limit: null,
-    reason: promotion.reason,
-  };
-  return reject(objects, { ...decision, gates: [...request.gates, older], reason: promotion.reason });
+  if (promotion.refused === 'overtaken') {
+    await settleRouting(objects, request.model);
+    return undefined;
+  }
+  const { reason } = promotion;
+  const older: GateResult = { name: 'not older than champion', passed: false, value: null, limit: null, reason };
+  return reject(objects, decisionOf(request, { by: 'rule', reason, gates: [...spoken, older] }));
+}
+
+function approvalGate({ action, by, reason }: Approval): GateResult {
+  const passed = action === 'approve';
+  const said = `${passed ? 'approved' : 'rejected'} by ${by}: ${reason}`;
+  return { name: 'approval', passed, value: null, limit: null, reason: said };
+}
+
+function decisionOf(
+  { model, version, runId, workflowId }: DecisionRequest,
+  { by, reason, gates }: Pick<Decision, 'by' | 'reason' | 'gates'>,
+): Decision {
+  return { model, version, decisionId: `decide/${model}/${version}`, by, reason, gates, runId, workflowId };
 }

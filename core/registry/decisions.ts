@@ -3,6 +3,7 @@ import type { Comparison, GateResult } from '../spec/evaluation.ts';
 import type { GateSpec } from '../spec/pipeline.ts';
 import { digestOf } from '../store/digest.ts';
 import type { ObjectStore } from '../store/ports.ts';
+import { readAudit } from './audit.ts';
 import { findBar } from './status.ts';
 import { findManifest, findVersion } from './versions.ts';
 
@@ -13,16 +14,14 @@ export function versionKey(of: { model: TrainedModel; trainingSet: TrainingSet; 
   return digestOf({ model, trainingSet: of.trainingSet.digest, gates: of.gates });
 }
 
-/** What was found about a version when it was registered: it is judged once, on these gates. */
+/** What was found about a version when it was registered: it is decided once, on these gates. */
 export interface DecidedVersion {
   version: number;
   gates: GateResult[];
   comparison: Comparison | null;
-  /** It was rejected, and may not be promoted. */
-  barred: boolean;
 }
 
-/** The version of a key if it was registered before. @throws RefitError REFIT_STORE_CORRUPT */
+/** The version of a key if it was promoted or rejected before. @throws RefitError REFIT_REGISTRY_DAMAGED */
 export async function decidedVersion(
   objects: ObjectStore,
   model: string,
@@ -32,6 +31,7 @@ export async function decidedVersion(
   const manifest = version === undefined ? undefined : await findManifest(objects, model, version);
   if (!manifest) return undefined;
   const { gates, comparison } = manifest;
-  const bar = await findBar(objects, model, manifest.version);
-  return { version: manifest.version, gates, comparison, barred: bar !== undefined };
+  const decided = (await readAudit(objects, model)).some((entry) => entry.version === manifest.version);
+  if (!decided && !(await findBar(objects, model, manifest.version))) return undefined;
+  return { version: manifest.version, gates, comparison };
 }

@@ -4,7 +4,7 @@ import { RefitError } from '../spec/errors.ts';
 import { canonicalJson } from '../store/digest.ts';
 import type { ObjectStore, PutCondition } from '../store/ports.ts';
 
-/** A checked JSON object and its etag; undefined when there is none. @throws RefitError REFIT_STORE_CORRUPT */
+/** A checked JSON object and its etag; undefined when there is none. @throws RefitError REFIT_REGISTRY_DAMAGED */
 export async function readJson<Schema extends TSchema>(
   objects: ObjectStore,
   key: string,
@@ -14,7 +14,7 @@ export async function readJson<Schema extends TSchema>(
   if (!found) return undefined;
   const value = parseJson(found.body);
   if (!Value.Check(schema, value)) {
-    throw new RefitError('REFIT_STORE_CORRUPT', `${key} in the store is damaged.`, { key });
+    throw new RefitError('REFIT_REGISTRY_DAMAGED', `${key} in the store is damaged.`, { key });
   }
   return { value, etag: found.etag };
 }

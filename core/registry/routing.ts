@@ -26,12 +26,15 @@ export interface Decision {
   workflowId: string;
 }
 
-/** `refused`: why routing did not move. 'unchanged': the version serves already; 'older': the champion's asOf is newer. */
-export type Promotion =
-  | { moved: true; entry: AuditEntry }
-  | { moved: false; refused: 'barred' | 'older' | 'unchanged'; reason: string };
+/**
+ * Why routing did not move. 'unchanged': the version serves already; 'older': the champion's asOf is newer; 'overtaken':
+ * another version is champion than the one the decision was made against.
+ */
+type Refused = 'barred' | 'older' | 'unchanged' | 'overtaken';
 
-/** Routing of a model; undefined before its first promotion. @throws RefitError REFIT_STORE_CORRUPT */
+export type Promotion = { moved: true; entry: AuditEntry } | { moved: false; refused: Refused; reason: string };
+
+/** Routing of a model; undefined before its first promotion. @throws RefitError REFIT_REGISTRY_DAMAGED */
 export async function readRouting(objects: ObjectStore, model: string): Promise<Routing | undefined> {
   return (await readJson(objects, routingKey(model), Routing))?.value;
 }
@@ -39,11 +42,13 @@ export async function readRouting(objects: ObjectStore, model: string): Promise<
 /**
  * Makes a version the champion: intent into the audit log first, then routing by compare-and-set. A retry of a decision that
  * is in the log already finishes it and answers the same. A decision that was overtaken by a later one stays overtaken.
- * @throws RefitError REFIT_CONFLICT; REFIT_STORE_CORRUPT when manifest, routing or audit log are damaged
+ * `against.from`: the champion (null: none) that the decision takes for granted.
+ * @throws RefitError REFIT_CONFLICT; REFIT_REGISTRY_DAMAGED when manifest, routing or audit log are damaged
  */
 export async function promote(
   objects: ObjectStore,
   decision: Decision,
+  against: { from?: number | null } = {},
   now: () => Date = () => new Date(),
 ): Promise<Promotion> {
   const { model, version } = decision;
@@ -54,13 +59,14 @@ export async function promote(
     const known = entries.find(({ decisionId }) => decisionId === decision.decisionId);
     if (known) return { moved: true, entry: known };
     const from = championOf(entries);
+    if (against.from !== undefined && against.from !== (from?.version ?? null)) return refuse('overtaken', to, from);
     const refused = (await findBar(objects, model, version)) ? refuse('barred', to, from) : refusal(to, from);
     if (refused) return refused;
     const draft = { ...decision, action: 'promote' as const, intent: { from, to }, at: now().toISOString() };
     const entry = await appendAfter(objects, entries, draft);
     return entry && { moved: true, entry };
   });
-  await follow(objects, model, now);
+  await settleRouting(objects, model, now);
   return promotion;
 }
 
@@ -96,17 +102,22 @@ function refusal(to: Champion, from: Champion | null): Promotion | undefined {
   return from && Date.parse(to.asOf) < Date.parse(from.asOf) ? refuse('older', to, from) : undefined;
 }
 
-function refuse(refused: 'barred' | 'older' | 'unchanged', to: Champion, from: Champion | null): Promotion {
+function refuse(refused: Refused, to: Champion, from: Champion | null): Promotion {
   const reason = {
     barred: `Version ${to.version} was rejected and is barred.`,
     older: `Version ${to.version} is as of ${to.asOf}, the champion (version ${from?.version}) as of ${from?.asOf}.`,
     unchanged: `Version ${to.version} is the champion already.`,
+    overtaken: `Version ${from?.version} became champion meanwhile.`,
   };
   return { moved: false, refused, reason: reason[refused] };
 }
 
-/** Moves routing to the newest promotion of the log, unless it is there. */
-async function follow(objects: ObjectStore, model: string, now: () => Date): Promise<void> {
+/** Moves routing to the newest promotion of the log, unless it is there. @throws as `promote` */
+export async function settleRouting(
+  objects: ObjectStore,
+  model: string,
+  now: () => Date = () => new Date(),
+): Promise<void> {
   await untilSettled(routingKey(model), async () => {
     const newest = newestPromotion(await readAudit(objects, model));
     const routing = await readJson(objects, routingKey(model), Routing);

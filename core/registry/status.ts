@@ -5,7 +5,7 @@ import { versionFolder } from './versions.ts';
 
 const barKey = (model: string, version: number): string => `${versionFolder(model, version)}/barred.json`;
 
-/** The mark of a rejected version; undefined when it is not barred. @throws RefitError REFIT_STORE_CORRUPT */
+/** The mark of a rejected version; undefined when it is not barred. @throws RefitError REFIT_REGISTRY_DAMAGED */
 export async function findBar(objects: ObjectStore, model: string, version: number): Promise<Bar | undefined> {
   return (await readJson(objects, barKey(model, version), Bar))?.value;
 }

@@ -14,7 +14,7 @@ const indexKey = (model: string): string => `models/${model}/index.json`;
 export const versionFolder = (model: string, version: number): string => `models/${model}/${version}`;
 const manifestKey = (model: string, version: number): string => `${versionFolder(model, version)}/manifest.json`;
 
-/** The version of a key: the one it has, else the next. @throws RefitError REFIT_CONFLICT, REFIT_STORE_CORRUPT */
+/** The version of a key: the one it has, else the next. @throws RefitError REFIT_CONFLICT, REFIT_REGISTRY_DAMAGED */
 export async function claimVersion(objects: ObjectStore, model: string, key: string): Promise<number> {
   return untilSettled(indexKey(model), async () => {
     const index = await readJson(objects, indexKey(model), VersionIndex);
@@ -59,12 +59,12 @@ function sealed({ digest: _, ...rest }: Omit<VersionManifest, 'digest'> & { dige
   return { ...rest, digest: digestOf(rest) };
 }
 
-/** @throws RefitError REFIT_STORE_CORRUPT when there is no complete version of that number, or its manifest is damaged. */
+/** @throws RefitError REFIT_REGISTRY_DAMAGED when there is no complete version of that number, or its manifest is damaged. */
 export async function readManifest(objects: ObjectStore, model: string, version: number): Promise<VersionManifest> {
   const manifest = await findManifest(objects, model, version);
   if (!manifest) {
     throw new RefitError(
-      'REFIT_STORE_CORRUPT',
+      'REFIT_REGISTRY_DAMAGED',
       `Version ${version} of model ${model} has no intact manifest in the store.`,
       {
         model,
@@ -81,7 +81,7 @@ export type VersionDraft = Omit<VersionManifest, 'version' | 'sha256' | 'seenUnt
 /**
  * Claims the version of the draft's key and completes its folder. A version that is complete keeps its manifest, whatever the
  * draft says, and has damaged files mended. @returns the manifest in force
- * @throws RefitError REFIT_CONFLICT, REFIT_STORE_CORRUPT when the model's blobs are damaged
+ * @throws RefitError REFIT_CONFLICT, REFIT_REGISTRY_DAMAGED when the model's blobs are damaged
  */
 export async function registerVersion(
   blobs: BlobStore,
@@ -112,7 +112,7 @@ async function publishVersion(
   const manifest = await readManifest(objects, draft.model, version);
   if (manifest.key !== draft.key) {
     throw new RefitError(
-      'REFIT_STORE_CORRUPT',
+      'REFIT_REGISTRY_DAMAGED',
       `Version ${version} of ${draft.model} belongs to another key than its index says.`,
       { model: draft.model, version },
     );

@@ -1,7 +1,8 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
 import { BlobRef } from './artifacts.ts';
-import { SearchSpec } from './pipeline.ts';
+import { ModelSpec, SearchSpec } from './pipeline.ts';
+import { RunResult } from './run.ts';
 
 /** What an activity answers: the step's result, and whether it was found in the step cache. */
 export interface Done<Output> {
@@ -24,9 +25,34 @@ export const ResolvedRun = Type.Object({
   /** Sources whose newest event asOf 'latest' follows. */
   search: SearchSpec,
   seed: Type.Integer(),
+  /** The declared parameters: the first trial of a search. */
+  params: Type.Optional(ModelSpec.properties.params),
   resources: Type.Enum(['cpu', 'gpu']),
+  /** With asOf, what makes two runs the same: the digest of the spec and of what is to be computed anew. */
+  digest: Type.Optional(Type.String()),
+  /** A pipeline that follows its data follows it no further than this: the time the run was scheduled for. */
+  notAfter: Type.Optional(Type.String()),
+  /** Failure, rejection and waiting for approval are told to a webhook. */
+  announces: Type.Optional(Type.Boolean()),
+  /** The result that was recorded under the run's idempotency key. */
+  earlier: Type.Optional(RunResult),
 });
 export type ResolvedRun = Static<typeof ResolvedRun>;
+
+/** Something that people are told about, wherever they are. `id` is the same however often it is told. */
+export const RunEvent = Type.Object({
+  id: Type.String(),
+  type: Type.Enum(['run.failed', 'run.rejected', 'run.waiting']),
+  at: Type.String(),
+  pipeline: Type.String(),
+  workflowId: Type.String(),
+  runId: Type.String(),
+  asOf: Type.Union([Type.String(), Type.Null()]),
+  version: Type.Optional(Type.Integer()),
+  /** One sentence for a person. */
+  reason: Type.String(),
+});
+export type RunEvent = Static<typeof RunEvent>;
 
 /** A file of a source, looked at before it is extracted. Times are ISO UTC; null where the source has none. */
 export const SourceFile = Type.Object({

@@ -49,6 +49,9 @@ export const ERRORS = {
   ),
   REFIT_STORE_UNWRITABLE: fatal('Make the store (REFIT_STORE) a folder that this user may write to.'),
   REFIT_STORE_CORRUPT: passing('Run again: the damaged artefact is made anew from its inputs.'),
+  REFIT_REGISTRY_DAMAGED: fatal(
+    'Restore the named object from a backup; `refit audit <model>` tells which entries can be trusted.',
+  ),
   REFIT_CONFLICT: passing('Another process changed the same record; the step tries again by itself.'),
   REFIT_TEMPORAL_UNREACHABLE: fatal('Check TEMPORAL_ADDRESS, or unset it to use the embedded server.'),
   REFIT_WORKER_MISSING: fatal(
@@ -65,6 +68,7 @@ export const ERRORS = {
   REFIT_REQUEST_INVALID: usage("Mend the named field of the request; GET /v2/models/<model> tells the model's inputs."),
   REFIT_ENTITY_UNKNOWN: usage('Send raw fields instead of keys, or materialize the features of this entity first.'),
   REFIT_OVERLOADED: passing('Send again after a moment; the gateway is at the limit of its queue.'),
+  REFIT_WEBHOOK_FAILED: passing('Check REFIT_WEBHOOK_URL and its receiver; delivery is tried again for a day.'),
   REFIT_REJECTED: {
     exit: 3,
     retryable: false,

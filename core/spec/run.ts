@@ -84,6 +84,8 @@ export const Progress = Type.Object({
   partitions: Type.Optional(Type.Object({ done: Type.Integer(), total: Type.Integer() })),
   /** Present while a version waits for a person's decision; times are ISO UTC. */
   waiting: Type.Optional(Type.Object({ version: Type.Integer(), since: Type.String(), until: Type.String() })),
+  /** Workflow id of the run with the same key whose result this one waits for. */
+  follows: Type.Optional(Type.String()),
   verdict: Type.Optional(Verdict),
 });
 export type Progress = Static<typeof Progress>;
