@@ -12,7 +12,8 @@ export function stageTable(progress: Progress): string {
   const rows = STAGES.map((name) => {
     const stage = progress.stages.find((done) => done.name === name);
     if (stage) return finished(stage);
-    return progress.stage === name ? `| **${name}** | running | | | ${running(progress)} |` : `| ${name} | | | | |`;
+    const state = progress.waiting ? 'waiting' : 'running';
+    return progress.stage === name ? `| **${name}** | ${state} | | | ${running(progress)} |` : `| ${name} | | | | |`;
   });
   return [...head, ...rows].join('\n');
 }
@@ -32,7 +33,8 @@ function plain(value: unknown): string {
   return String(value).replaceAll('|', '\\|');
 }
 
-function running({ stage, training, trials, partitions }: Progress): string {
+function running({ stage, training, trials, partitions, waiting }: Progress): string {
+  if (waiting) return `approval of version ${waiting.version}`;
   if (stage === 'extract' && partitions) return `${partitions.done} of ${partitions.total} partitions`;
   if (stage !== 'train') return '';
   const parts = [];

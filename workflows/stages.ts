@@ -114,7 +114,7 @@ export async function train(
   const search = searchParameters(context, base, story, report);
   const [fitted, trials] = await Promise.all([baseline, search]);
   const params = bestTrial(trials)?.params ?? {};
-  const answer = await pool.fitModel.executeWithOptions({ summary: `Final fit ${JSON.stringify(params)}` }, [
+  const answer = await pool.fitModel.executeWithOptions({ summary: `Final fit ${parameters(params)}` }, [
     { ...base, params },
   ]);
   const model = report.done(answer);
@@ -126,6 +126,9 @@ export async function train(
   return { model, baseline: report.done(fitted), trials };
 }
 
+const parameters = (params: Record<string, unknown>): string =>
+  Object.keys(params).length === 0 ? 'with the declared parameters' : JSON.stringify(params);
+
 async function searchParameters(
   { run }: Context,
   base: { spec: BlobRef; trainingSet: TrainingSet; force?: string },
@@ -136,11 +139,17 @@ async function searchParameters(
   const { trials: total, batch } = run.search;
   while (finished.length < total) {
     story.progress.trials = { done: finished.length, total };
-    const proposals = proposeTrials(run.search, run.seed, finished, Math.min(batch, total - finished.length));
+    const proposals = proposeTrials(
+      run.search,
+      run.seed,
+      finished,
+      Math.min(batch, total - finished.length),
+      run.params,
+    );
     const answers = await Promise.all(
       proposals.map((trial) =>
         trainers(run.resources).runTrial.executeWithOptions(
-          { summary: `Trial ${trial.index}: ${JSON.stringify(trial.params)}` },
+          { summary: `Trial ${trial.index} ${parameters(trial.params)}` },
           [{ ...base, trial }],
         ),
       ),

@@ -26,7 +26,7 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
   const approval = new Approval(story);
   let run: ResolvedRun | undefined;
   try {
-    run = await cpu.resolveRun({ input, ...times() });
+    run = await cpu.resolveRun.executeWithOptions({ summary: 'Read the pipeline, pin it' }, [{ input, ...times() }]);
     if (run.earlier) return await repeat(run.earlier, story);
     story.enter('extract');
     const inspected = await inspect({ run, spec: run.spec });
