@@ -1,10 +1,11 @@
 import type { Refit } from '../core/compose/refit.ts';
 import { createExtractPartition, extractSlice } from '../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../core/dataset/inspect-partition.ts';
-import { fingerprintFile, listPartitions } from '../core/dataset/partitions.ts';
-import { publishSnapshot } from '../core/dataset/publish-snapshot.ts';
+import { fingerprintFile, listPartitions, type PartitionFile } from '../core/dataset/partitions.ts';
+import { nothingKnown, publishSnapshot } from '../core/dataset/publish-snapshot.ts';
 import type { Done, SourceFile } from '../core/spec/activities.ts';
 import type { BlobRef, Partition, Snapshot } from '../core/spec/artifacts.ts';
+import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec, SourceSpec } from '../core/spec/pipeline.ts';
 import { runStep } from './run-step.ts';
 import { sourceOf } from './spec-of.ts';
@@ -23,23 +24,26 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
   const specOf = async ({ spec, source }: OfSource): Promise<SourceSpec> =>
     sourceOf(await blobs.json<PipelineSpec>(spec), source);
 
+  /** The files of a source and the times they cover. One that changes while it is looked at gets a second look. */
+  async function inspectSource(input: OfSource): Promise<SourceFile[]> {
+    const spec = await specOf(input);
+    const files: SourceFile[] = [];
+    for (const file of await listPartitions(places.root, input.source, spec)) {
+      const look = () => inspectFile(file, spec, input);
+      files.push(await look().catch((error: unknown) => (isChanged(error) ? look() : Promise.reject(error))));
+    }
+    return files;
+  }
+
+  async function inspectFile({ name, path }: PartitionFile, spec: SourceSpec, input: OfSource): Promise<SourceFile> {
+    const file = { name, sha256: await fingerprintFile(path) };
+    const step = { source: input.source, spec: extractSlice(spec), file };
+    const { output } = await runStep(cache, inspectStep, step, input);
+    return { ...file, ...output };
+  }
+
   return {
-    /** The files of a source and the times they cover. */
-    async inspectSource(input: OfSource): Promise<SourceFile[]> {
-      const spec = await specOf(input);
-      const files: SourceFile[] = [];
-      for (const { name, path } of await listPartitions(places.root, input.source, spec)) {
-        const file = { name, sha256: await fingerprintFile(path) };
-        const { output } = await runStep(
-          cache,
-          inspectStep,
-          { source: input.source, spec: extractSlice(spec), file },
-          input,
-        );
-        files.push({ ...file, ...output });
-      }
-      return files;
-    },
+    inspectSource,
 
     /** One file: contract checked, times derived, rejected rows marked. */
     async extractPartition(input: OfSource & { file: SourceFile }): Promise<Done<Partition>> {
@@ -53,6 +57,10 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
     async publishSnapshot(input: OfSource & { asOf: string; partitions: Partition[] }): Promise<Done<Snapshot>> {
       const { maxBadShare, freshness, contract } = await specOf(input);
       const { source, asOf, partitions } = input;
+      if (partitions.length === 0) {
+        const starts = (await inspectSource(input)).flatMap(({ knownFrom }) => knownFrom ?? []);
+        throw nothingKnown(source, asOf, starts.sort()[0] ?? null);
+      }
       const step = {
         source,
         asOf,
@@ -64,4 +72,8 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
       return runStep(cache, publishSnapshot, step, input);
     },
   };
+}
+
+function isChanged(error: unknown): boolean {
+  return error instanceof RefitError && error.code === 'REFIT_SOURCE_CHANGED';
 }

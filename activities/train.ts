@@ -5,7 +5,7 @@ import type { BlobRef, FittedModel, TrainedModel, TrainingSet, Trial } from '../
 import type { ModelSpec, PipelineSpec } from '../core/spec/pipeline.ts';
 import { createFitLogistic } from '../core/training/fit-logistic.ts';
 import { createFitModel, modelSlice } from '../core/training/fit-model.ts';
-import { createRunTrial } from '../core/training/run-trial.ts';
+import { createRunTrial, trialSlice } from '../core/training/run-trial.ts';
 import { runStep } from './run-step.ts';
 
 export type TrainActivities = ReturnType<typeof createTrainActivities>;
@@ -33,7 +33,7 @@ export function createTrainActivities({ blobs, cache, places }: Refit) {
     async runTrial(input: OfTraining & { trial: Pick<Trial, 'params'> & { index: number } }): Promise<Done<Trial>> {
       const { model, search } = await blobs.json<PipelineSpec>(input.spec);
       const { trainingSet, trial, force } = input;
-      const step = { trainingSet, model: modelSlice(model), trial, rounds: search.rounds, rowShare: search.rowShare };
+      const step = { trainingSet, model: trialSlice(model), trial, rounds: search.rounds, rowShare: search.rowShare };
       return runStep(cache, trialStep, step, { force });
     },
 

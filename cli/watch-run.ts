@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import { asRefitError } from '../client/index.ts';
 import type { Progress, RunResult } from '../core/spec/run.ts';
 import type { StageResult } from '../core/spec/stages.ts';
-import { asRefitError } from './report-error.ts';
 import { bold, count, dim, green, LiveLine, red, say, table, yellow } from './terminal.ts';
 
 const POLL_MS = 300;

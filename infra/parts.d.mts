@@ -8,7 +8,7 @@ export interface Finding {
 
 /** Something that Refit needs on a machine. */
 export interface Part {
-  readonly name: 'node' | 'npm' | 'lightgbm' | 'temporal';
+  readonly name: 'node' | 'npm' | 'onnxruntime' | 'programs' | 'lightgbm' | 'temporal' | 'temporal-server';
   readonly title: string;
   check(): Promise<Finding>;
   /** What is missing to make it, one error a thing, each with its cure; absent on parts that are only looked at. */
@@ -20,11 +20,23 @@ export interface Part {
 /** In the order in which they are made. */
 export const parts: readonly Part[];
 
+/** Made only when named, with `node infra/setup.mjs --only <name>`. */
+export const optionalParts: readonly Part[];
+
 /** Looks at every part; never rejects, changes nothing. */
 export function inspect(chosen?: readonly Part[]): Promise<(Finding & { name: Part['name'] })[]>;
 
 /** The Temporal binary to start a local server from; undefined before the set-up. */
 export function temporalBinary(): Promise<string | undefined>;
+
+/** Arguments for Node that start a program of Refit: bundled, or from its source where there can be no bundle. */
+export function programArguments(name: 'worker' | 'gateway'): Promise<string[]>;
+
+/** The project that this Refit belongs to: the one it is installed in, or its own clone. */
+export const homeProject: string;
+
+/** Where what is made here is kept: bundles, too. */
+export const cacheFolder: string;
 
 /** The path of LightGBM's native library, whether it is there yet or not. */
 export function lightgbmLibrary(): string;

@@ -2,11 +2,17 @@
 import { libraryIn, lightgbmPart } from './parts/lightgbm.mjs';
 import { nodePart } from './parts/node.mjs';
 import { npmPart } from './parts/npm.mjs';
+import { onnxruntimePart } from './parts/onnxruntime.mjs';
 import { place } from './parts/place.mjs';
+import { programsPart } from './parts/programs.mjs';
 import { findBinary, temporalPart } from './parts/temporal.mjs';
+import { temporalServerPart } from './parts/temporal-server.mjs';
 
 /** In the order in which they are made: the quick ones first, so that what is broken shows early. */
-export const parts = [nodePart(), npmPart(), lightgbmPart(), temporalPart()];
+export const parts = [nodePart(), npmPart(), onnxruntimePart(), programsPart(), lightgbmPart(), temporalPart()];
+
+/** Made only when named (`--only`): what working with Refit never needs. */
+export const optionalParts = [temporalServerPart()];
 
 /** Looks at every part; never throws, changes nothing. */
 export function inspect(chosen = parts) {
@@ -23,6 +29,14 @@ export function inspect(chosen = parts) {
 
 /** The Temporal binary to start a local server from; undefined before the set-up. */
 export const temporalBinary = () => findBinary();
+
+export { programArguments } from './parts/programs.mjs';
+
+/** The project that this Refit belongs to: the one it is installed in, or its own clone. */
+export const homeProject = place.project;
+
+/** Where what is made here is kept: bundles, too. */
+export const cacheFolder = place.cache;
 
 /** The path of LightGBM's native library, whether it is there yet or not. */
 export const lightgbmLibrary = () => libraryIn(place.cache);

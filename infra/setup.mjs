@@ -3,18 +3,22 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { withLock } from './parts/files.mjs';
-import { place } from './parts/place.mjs';
+import { place, shareWithProject } from './parts/place.mjs';
 import { SetupProblem } from './parts/problem.mjs';
 import { elapsed, stopAll } from './parts/processes.mjs';
-import { inspect, parts } from './parts.mjs';
+import { inspect, optionalParts, parts } from './parts.mjs';
 
-const USAGE = `Usage: node infra/setup.mjs [--check] [--only ${parts.map((part) => part.name).join(',')}] [--json]
+const USAGE = `Usage: node infra/setup.mjs [--check] [--only ${names(parts).join(',')}] [--json]
 
 Looks for what Refit needs and makes what is missing, once, under .refit/.
   --check   only look; exit status 1 when something is missing
-  --only    only these parts, separated by commas
+  --only    only these parts, separated by commas; made only when named: ${names(optionalParts).join(', ')}
   --json    print one JSON value on standard output, progress on standard error
 `;
+
+function names(list) {
+  return list.map(({ name }) => name);
+}
 
 /** @returns the exit status: 0 all there, 1 something is missing, 2 wrong usage. */
 async function main(argv) {
@@ -30,19 +34,20 @@ async function main(argv) {
 }
 
 function readOptions(argv) {
-  const known = {
+  const flags = {
     check: { type: 'boolean' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
     only: { type: 'string' },
   };
   try {
-    const { values } = parseArgs({ args: argv, options: known });
+    const { values } = parseArgs({ args: argv, options: flags });
     if (values.help) return { usage: USAGE, status: 0 };
-    const names = values.only?.split(',') ?? parts.map((part) => part.name);
-    const unknown = names.find((name) => !parts.some((part) => part.name === name));
+    const wanted = values.only?.split(',') ?? names(parts);
+    const known = [...parts, ...optionalParts];
+    const unknown = wanted.find((name) => !names(known).includes(name));
     if (unknown !== undefined) return { usage: `There is no part "${unknown}".\n\n${USAGE}`, status: 2 };
-    return { ...values, chosen: parts.filter((part) => names.includes(part.name)) };
+    return { ...values, chosen: known.filter((part) => wanted.includes(part.name)) };
   } catch (error) {
     return { usage: `${error.message}\n\n${USAGE}`, status: 2 };
   }
@@ -55,13 +60,18 @@ async function setUp({ chosen, check }, say) {
     if (finding.ok) say(`✓ ${finding.detail}`);
     else if (check) say(`✗ ${finding.detail}\n  → ${finding.cure}`);
   }
-  if (check || missing.length === 0) return { ok: missing.length === 0, parts: findings };
+  if (check) return { ok: missing.length === 0, parts: findings };
+  if (missing.length === 0) {
+    await shareWithProject(place);
+    return { ok: true, parts: findings };
+  }
 
   const problems = await problemsOf(missing, findings);
   if (problems.length > 0) return refuse(problems, findings, say);
   try {
     const log = (line) => say(`… ${line}`);
     await withLock(join(place.cache, 'setup.lock'), log, () => makeAll(missing, findings, log, say));
+    await shareWithProject(place);
   } catch (error) {
     if (!(error instanceof SetupProblem || error.syscall)) throw error;
     return refuse([error], findings, say);

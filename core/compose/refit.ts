@@ -10,19 +10,11 @@ import { createFolderStore } from '../store/folder-store.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
 import type { Native } from '../store/step.ts';
 import { createStepCache, type StepCache } from '../store/step-cache.ts';
-import type { Webhook } from '../webhooks/webhook.ts';
+import type { Places } from './places.ts';
 
-/** Where things are, read from the environment once. */
-export interface Places {
-  /** Folder that source paths are relative to. */
-  root: string;
-  pipelines: string;
-  store: string;
-  online: string;
-  /** Caches, servers' data, scratch; safe to delete. */
-  state: string;
-  lightgbm: string;
-}
+export { type Places, placesOf } from './places.ts';
+
+import type { Webhook } from '../webhooks/webhook.ts';
 
 /** The adapters of this process. Nothing else constructs one. */
 export interface Refit {
@@ -36,43 +28,25 @@ export interface Refit {
   close(): Promise<void>;
 }
 
-/** Reads REFIT_* of the environment; relative paths are relative to `root`. @throws RefitError REFIT_USAGE */
-export function placesOf(root: string, env: NodeJS.ProcessEnv = process.env): Places {
-  const folder = (variable: string, scheme: string, fallback: string): string => {
-    const value = env[variable] ?? fallback;
-    if (/^[a-z0-9+]+:/i.test(value) && !value.startsWith(scheme)) {
-      throw new RefitError(
-        'REFIT_USAGE',
-        `${variable} is "${value}", but this version of Refit takes ${scheme}<folder> only.`,
-      );
-    }
-    return path.resolve(root, value.startsWith(scheme) ? value.slice(scheme.length) : value);
-  };
-  const state = path.join(root, '.refit');
-  return {
-    root,
-    pipelines: path.resolve(root, env.REFIT_PIPELINES ?? 'pipelines'),
-    store: folder('REFIT_STORE', 'file:', '.refit/store'),
-    online: folder('REFIT_ONLINE', 'lmdb:', '.refit/online'),
-    state,
-    lightgbm: path.join(state, 'lib', 'lib_lightgbm.so'),
-  };
-}
-
 /** Builds the adapters that the environment names. */
 export function compose(places: Places): Refit {
   const objects = createFolderStore(places.store);
   const blobs = createBlobStore(objects);
   let online: OnlineStore | undefined;
+  let cache: StepCache | undefined;
   return {
     places,
     objects,
     blobs,
-    cache: createStepCache({
-      blobs,
-      versions: nativeVersions(places),
-      scratchRoot: path.join(places.state, 'scratch'),
-    }),
+    // Made on first use: who only serves or looks has no trainer's library, and needs none.
+    get cache() {
+      cache ??= createStepCache({
+        blobs,
+        versions: nativeVersions(places),
+        scratchRoot: path.join(places.state, 'scratch'),
+      });
+      return cache;
+    },
     webhook: webhookOf(process.env),
     // Opened on first use: a process that never reads online features holds no environment open.
     online: () => {
@@ -98,9 +72,17 @@ function nativeVersions({ lightgbm }: Places): Record<Native, string> {
   const versionOf = (name: string) => (require(`${name}/package.json`) as { version: string }).version;
   return {
     duckdb: versionOf('@duckdb/node-api'),
-    onnxruntime: versionOf('onnxruntime-node'),
+    // Exactly pinned, and not always beside the other packages (infra/parts/onnxruntime.mjs).
+    onnxruntime: pinnedVersion('onnxruntime-node'),
     lightgbm: libraryDigest(lightgbm),
   };
+}
+
+function pinnedVersion(name: string): string {
+  const manifest = require('../../package.json') as Record<string, Record<string, string> | undefined>;
+  const version = manifest.optionalDependencies?.[name] ?? manifest.dependencies?.[name];
+  if (version === undefined) throw new RefitError('REFIT_INTERNAL', `package.json does not pin ${name}.`);
+  return version;
 }
 
 /** The library has no package version of its own here: its bytes are its version. */

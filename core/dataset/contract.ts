@@ -36,6 +36,8 @@ export interface ContractRule {
   column: string | null;
   columns: string[];
   brokenSql: string;
+  /** The value was not of its column's type, and is NULL by now. */
+  wrongType?: true;
 }
 
 export interface Contract {

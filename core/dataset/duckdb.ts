@@ -1,4 +1,4 @@
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { RefitError } from '../spec/errors.ts';
 
 /** How much of the machine a query may take. */
@@ -23,6 +23,8 @@ export interface DuckDb {
 /** Opens a database, hands it to `use`, and closes it whatever happens. @throws RefitError, DuckDB's own errors */
 export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) => Promise<T>): Promise<T> {
   options.signal?.throwIfAborted();
+  // Loaded when first needed: it takes 30 MB of every process that merely might.
+  const { DuckDBInstance } = await import('@duckdb/node-api');
   const instance = await DuckDBInstance.create(':memory:', {
     temp_directory: options.scratch,
     threads: String(options.threads ?? 2),

@@ -1,9 +1,8 @@
 import path from 'node:path';
 import type { ColumnInfo, Partition, RuleCount } from '../spec/artifacts.ts';
 import { defineStep, type Step, type StepContext } from '../store/step.ts';
-import type { ContractRule } from './contract.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
-import { brokenKnownAt, judge } from './judgement.ts';
+import { type JudgedRule, judge } from './judgement.ts';
 import { type ExtractInput, withSourceFile } from './source-file.ts';
 import { isoSql } from './time-sql.ts';
 
@@ -16,7 +15,7 @@ export { type ExtractInput, type ExtractSlice, extractSlice } from './source-fil
 export function createExtractPartition({ root }: { root: string }): Step<ExtractInput, Partition> {
   return defineStep<ExtractInput, Partition>({
     name: 'extract-partition',
-    version: 1,
+    version: 2,
     natives: ['duckdb'],
     source: import.meta.url,
     run: async (input, context) => {
@@ -38,7 +37,7 @@ export function createExtractPartition({ root }: { root: string }): Step<Extract
 async function write(
   db: DuckDb,
   columns: ColumnInfo[],
-  rules: ContractRule[],
+  rules: JudgedRule[],
   context: StepContext,
   name: string,
 ): Promise<Partition> {
@@ -50,7 +49,7 @@ async function write(
   const partition: Partition = { name, data: await context.blobs.putFile(data), columns, ...counts };
   if (partition.badRows === 0) return partition;
   const quarantine = path.join(context.scratch, 'quarantine.parquet');
-  await copyOut(db, quarantineSql(rules, columns), quarantine);
+  await copyOut(db, quarantineSql(rules), quarantine);
   return { ...partition, quarantine: await context.blobs.putFile(quarantine) };
 }
 
@@ -59,9 +58,9 @@ async function copyOut(db: DuckDb, sql: string, file: string): Promise<void> {
 }
 
 /** Rejected rows as read, with the rules each broke and, in the same order, when that was known. */
-function quarantineSql(rules: ContractRule[], columns: ColumnInfo[]): string {
+function quarantineSql(rules: JudgedRule[]): string {
   const texts = rules.map(({ rule }, i) => `CASE WHEN __rule_${i} THEN ${literal(rule)} END`);
-  const times = rules.map((rule, i) => `CASE WHEN __rule_${i} THEN ${brokenKnownAt(rule, columns)} END`);
+  const times = rules.map(({ knownSql }, i) => `CASE WHEN __rule_${i} THEN ${knownSql} END`);
   const present = (items: string[]) => `list_filter([${items.join(', ')}], lambda item: item IS NOT NULL)`;
   return `SELECT raw.* EXCLUDE (__row), bad.* EXCLUDE (__row) FROM raw JOIN (
     SELECT __row, ${present(texts)} AS __rules, ${present(times)} AS __rule_known_at, __bad_known_at
@@ -70,8 +69,10 @@ function quarantineSql(rules: ContractRule[], columns: ColumnInfo[]): string {
 
 type Statistics = Pick<Partition, 'rows' | 'badRows' | 'rules' | 'eventRange' | 'knownFrom'>;
 
-async function statistics(db: DuckDb, rules: ContractRule[], known: string[]): Promise<Statistics> {
-  const counts = rules.map((_, i) => `count(*) FILTER (WHERE __rule_${i})::DOUBLE AS rule_${i}`);
+async function statistics(db: DuckDb, rules: JudgedRule[], known: string[]): Promise<Statistics> {
+  const counts = rules.map(
+    ({ knownSql }, i) => `count(*) FILTER (WHERE __rule_${i} AND ${knownSql} < 'infinity')::DOUBLE AS rule_${i}`,
+  );
   const good = `FILTER (WHERE __bad_known_at = 'infinity')`;
   const [row = {}] = await db.rows(
     `SELECT ${[

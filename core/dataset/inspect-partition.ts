@@ -5,11 +5,14 @@ import { isoSql } from './time-sql.ts';
 
 export type Inspection = Omit<SourceFile, 'name' | 'sha256'>;
 
-/** Looks at the times a file covers, without writing anything; rows that break the contract do not count as data. */
+/**
+ * Looks at the times a file covers, without writing anything. A row that breaks its contract is no event, but it counts for
+ * when the file begins to be known: it may have been a good row until the broken value was known.
+ */
 export function createInspectPartition({ root }: { root: string }): Step<ExtractInput, Inspection> {
   return defineStep<ExtractInput, Inspection>({
     name: 'inspect-partition',
-    version: 1,
+    version: 2,
     natives: ['duckdb'],
     source: import.meta.url,
     run: (input, context) =>
@@ -17,7 +20,7 @@ export function createInspectPartition({ root }: { root: string }): Step<Extract
         const known = [...new Set(['__known_0', ...columns.flatMap((column) => column.known)])];
         const [row] = await read((db) =>
           db.rows<{ rows: number; known_from: string | null; newest: string | null }>(`SELECT count(*)::DOUBLE AS rows,
-            ${isoSql(`min(least(${known.join(', ')})) FILTER (WHERE NOT __broken)`)} AS known_from,
+            ${isoSql(`min(least(${known.join(', ')}))`)} AS known_from,
             ${isoSql('max(__event_at) FILTER (WHERE NOT __broken)')} AS newest FROM timed`),
         );
         return { rows: row?.rows ?? 0, knownFrom: row?.known_from ?? null, newestEvent: row?.newest ?? null };

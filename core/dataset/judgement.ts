@@ -6,22 +6,30 @@ import type { SourceFileTable } from './source-file.ts';
 
 /**
  * Which rows are rejected, and since when that could be known: a value that becomes known only after some time must not
- * reject its row before.
+ * reject its row before, and one that is never known never.
  */
 
+/** A contract's rule, with SQL over `judged` for when its being broken was known; 'infinity' = never. */
+export interface JudgedRule extends ContractRule {
+  knownSql: string;
+}
+
 /** Creates `judged`: `timed` with `__rule_<i>` for every rule and `__bad_known_at`. @returns the rules, `x-unique` included */
-export async function judge({ contract, columns, rules, read }: SourceFileTable): Promise<ContractRule[]> {
+export async function judge(table: SourceFileTable): Promise<JudgedRule[]> {
+  const { contract, columns, rules, read } = table;
   const { unique } = contract;
-  const all = unique
-    ? [...rules, { rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '' }]
-    : rules;
+  const repeated: ContractRule[] = unique
+    ? [{ rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '' }]
+    : [];
+  const all = [...rules, ...repeated].map((rule) => ({ ...rule, knownSql: brokenKnownAt(rule, table) }));
   await read(async (db) => {
-    const repeats = unique ? `, __row IN (SELECT __row FROM repeats) AS __rule_${rules.length}` : '';
-    if (unique) await db.run(`CREATE TEMP TABLE repeats AS ${repeatsSql(unique, columns)}`);
     // No sort: on one thread the rows stay in the file's order.
-    await db.run(`CREATE TEMP TABLE times AS SELECT *${repeats} FROM timed`);
-    await db.run(`CREATE TEMP VIEW judged AS SELECT *, ${badKnownAt(all, columns)} AS __bad_known_at
-      FROM (SELECT * REPLACE (${NOTICED} AS __noticed) FROM times)`);
+    await db.run('CREATE TEMP TABLE times AS SELECT * FROM timed');
+    await db.run(`CREATE TEMP VIEW noticed AS SELECT * REPLACE (${NOTICED} AS __noticed) FROM times`);
+    if (unique) await db.run(`CREATE TEMP TABLE repeats AS ${repeatsSql(unique, all.slice(0, rules.length), columns)}`);
+    const repeats = unique ? `, __row IN (SELECT __row FROM repeats) AS __rule_${rules.length}` : '';
+    await db.run(`CREATE TEMP VIEW judged AS
+      SELECT *, ${badKnownAt(all)} AS __bad_known_at FROM (SELECT *${repeats} FROM noticed)`);
   });
   return all;
 }
@@ -30,12 +38,19 @@ export function uniqueRuleText(unique: string[]): string {
   return `unique (${unique.join(', ')})`;
 }
 
-/** Good rows whose key an earlier-known good row of the file has; rows with a NULL in the key have none. */
-function repeatsSql(unique: string[], columns: ColumnInfo[]): string {
+/**
+ * Rows whose key another row of the file had first, judged when the key was known: neither of the two was known to be broken
+ * by then. What is found out later about either must not say who came first. A row with a NULL in the key repeats none.
+ */
+function repeatsSql(unique: string[], rules: JudgedRule[], columns: ColumnInfo[]): string {
   const key = unique.map(identifier);
   const present = key.map((column) => `${column} IS NOT NULL`).join(' AND ');
-  return `SELECT __row FROM timed WHERE NOT __broken AND ${present}
-    QUALIFY row_number() OVER (PARTITION BY ${key.join(', ')} ORDER BY ${knownAtSql(columns, unique)}, __row) > 1`;
+  return `SELECT __row FROM (
+      SELECT __row, known, bad, max(bad) OVER (PARTITION BY ${key.map((_, i) => `key_${i}`).join(', ')}
+        ORDER BY known, __row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS first
+      FROM (SELECT __row, ${key.map((column, i) => `${column} AS key_${i}`).join(', ')},
+        ${knownAtSql(columns, unique)} AS known, ${badKnownAt(rules)} AS bad FROM noticed WHERE ${present}))
+    WHERE bad > known AND first > known`;
 }
 
 /**
@@ -48,13 +63,20 @@ const NOTICED = `CASE WHEN __known_0 < 'infinity' THEN greatest(__known_0, nulli
     (SELECT max(__known_0) FROM times WHERE __known_0 < 'infinity'), '-infinity'::TIMESTAMP) END`;
 
 /** Earliest time at which a broken value of the row was known; 'infinity' for a good row. */
-function badKnownAt(rules: ContractRule[], columns: ColumnInfo[]): string {
-  const times = rules.map((rule, i) => `CASE WHEN __rule_${i} THEN ${brokenKnownAt(rule, columns)} END`);
+function badKnownAt(rules: JudgedRule[]): string {
+  const times = rules.map(({ knownSql }, i) => `CASE WHEN __rule_${i} THEN ${knownSql} END`);
   return `coalesce(${times.length > 0 ? `least(${times.join(', ')})` : 'NULL'}, 'infinity'::TIMESTAMP)`;
 }
 
-/** When the value that breaks the rule was known. */
-export function brokenKnownAt(rule: ContractRule, columns: ColumnInfo[]): string {
+/**
+ * When the value that breaks the rule was known. A value that is missing, or so wrong that its own time cannot be told, is
+ * noticed with its row; any other that has no time is never known.
+ */
+function brokenKnownAt(rule: ContractRule, { columns, timedBy }: SourceFileTable): string {
   const known = knownAtSql(columns, rule.columns);
-  return `CASE WHEN ${known} < 'infinity' THEN ${known} ELSE __noticed END`;
+  const own = rule.columns.some((name) =>
+    columns.find((column) => column.name === name)?.known.some((group) => timedBy.get(group)?.has(name)),
+  );
+  const missing = rule.wrongType ? String(own) : rule.columns.map((name) => `${identifier(name)} IS NULL`).join(' OR ');
+  return `CASE WHEN ${known} < 'infinity' THEN ${known} WHEN ${missing} THEN __noticed ELSE 'infinity'::TIMESTAMP END`;
 }

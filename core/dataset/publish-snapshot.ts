@@ -30,8 +30,8 @@ interface Judgement {
 
 /**
  * Judges a source as of the run's date and publishes its manifest; the data is one snapshot whatever the date.
- * @throws RefitError REFIT_CONTRACT_TYPE (partitions differ), REFIT_CONTRACT_BAD_ROWS, REFIT_DATA_STALE; then nothing is
- * published
+ * @throws RefitError REFIT_CONTRACT_TYPE (partitions differ), REFIT_CONTRACT_BAD_ROWS, REFIT_WINDOW_EMPTY (nothing known
+ * yet), REFIT_DATA_STALE; then nothing is published
  */
 export const publishSnapshot = defineStep<SnapshotInput, Snapshot>({
   name: 'publish-snapshot',
@@ -40,9 +40,11 @@ export const publishSnapshot = defineStep<SnapshotInput, Snapshot>({
   source: import.meta.url,
   async run(input, context) {
     const partitions = [...input.partitions].sort((a, b) => (a.name < b.name ? -1 : 1));
+    if (partitions.length === 0) throw nothingKnown(input.source, input.asOf, null);
     const columns = sameColumns(input.source, partitions);
     const found = await judgeAsOf({ ...input, partitions }, columns, context);
     refuseBadRows(input, partitions, found);
+    refuseEmpty(input, found);
     refuseStale(input, found);
     const data = partitions.map(({ name, data, quarantine }) => ({
       name,
@@ -71,8 +73,7 @@ export const publishSnapshot = defineStep<SnapshotInput, Snapshot>({
 
 /** The columns all partitions share; their order may differ. */
 function sameColumns(source: string, partitions: Partition[]): ColumnInfo[] {
-  const [first, ...rest] = partitions;
-  if (!first) throw new RefitError('REFIT_SOURCE_MISSING', `Source "${source}" has no file.`, { source });
+  const [first, ...rest] = partitions as [Partition, ...Partition[]];
   for (const other of rest) {
     for (const name of new Set([...first.columns, ...other.columns].map((column) => column.name))) {
       const [a, b] = [first, other].map(
@@ -172,6 +173,32 @@ function refuseBadRows({ source, asOf, maxBadShare }: SnapshotInput, partitions:
 
 function percent(share: number): string {
   return `${Number((share * 100).toPrecision(3))} %`;
+}
+
+/**
+ * A run as of a date before all data of a source. `startsAt`: when anything of it was first known, or happened (ISO UTC); null
+ * where nothing tells.
+ */
+export function nothingKnown(source: string, asOf: string, startsAt: string | null): RefitError {
+  const start = startsAt === null ? '' : `: it starts at ${startsAt}`;
+  const message = `Source "${source}" has no data as of ${asOf}${start}.`;
+  return new RefitError('REFIT_WINDOW_EMPTY', message, { source, asOf, startsAt });
+}
+
+/**
+ * There is data, but nothing of it was known yet; or what was known had not happened yet, where freshness asks for events and
+ * would call data old that is too new.
+ */
+function refuseEmpty({ source, asOf, partitions, freshness }: SnapshotInput, found: Judgement): void {
+  const first = (times: (string | undefined)[]) => times.flatMap((time) => time ?? []).sort()[0];
+  const data = partitions.some(({ rows }) => rows > 0);
+  if (data && found.rows + found.rejected === 0) {
+    throw nothingKnown(source, asOf, first(partitions.map(({ knownFrom }) => knownFrom)) ?? null);
+  }
+  const oldest = first(partitions.map(({ eventRange }) => eventRange?.oldest));
+  if (freshness && found.newestEvent === null && oldest !== undefined && Date.parse(oldest) > Date.parse(asOf)) {
+    throw nothingKnown(source, asOf, oldest);
+  }
 }
 
 function refuseStale({ source, asOf, freshness }: SnapshotInput, { newestEvent }: Judgement): void {

@@ -98,7 +98,7 @@ export async function checkContract(
     const flag = `__type_${flags.length}`;
     flags.push(`${brokenSql} AS ${flag}`);
     const text = `${column.name}: ${wanted.type.startsWith('date') ? 'format' : 'type'} ${wanted.type}`;
-    rules.push({ rule: text, column: column.name, columns: [column.name], brokenSql: flag });
+    rules.push({ rule: text, column: column.name, columns: [column.name], brokenSql: flag, wrongType: true });
     // A value of the wrong type is NULL by now: it breaks that one rule, not `required` besides.
     rules.push(...own.map((rule) => ({ ...rule, brokenSql: `NOT ${flag} AND (${rule.brokenSql})` })));
   }

@@ -20,11 +20,19 @@ interface Layer {
   /** View that the next layer reads. */
   from: string;
   columns: ColumnInfo[];
+  /** Column → the file's columns it is computed from; itself for one of these. */
+  origins: Map<string, string[]>;
   layers: number;
 }
 
-/** @returns the columns with their types and known-at groups. @throws RefitError REFIT_EXPRESSION_INVALID */
-export async function addTimes(db: DuckDb, source: string, columns: string[], spec: TimesSpec): Promise<ColumnInfo[]> {
+/** Columns with their types and known-at groups, and by group the file's columns that its time is computed from. */
+export interface TimedColumns {
+  columns: ColumnInfo[];
+  timedBy: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** Creates `timed`. @throws RefitError REFIT_EXPRESSION_INVALID */
+export async function addTimes(db: DuckDb, source: string, columns: string[], spec: TimesSpec): Promise<TimedColumns> {
   const types = new Map(await describe(db, 'checked'));
   const groups = knownGroups(spec.knownAt ?? {});
   const known = (name: string): string[] | undefined => {
@@ -36,6 +44,7 @@ export async function addTimes(db: DuckDb, source: string, columns: string[], sp
     source,
     from: 'checked',
     columns: columns.map((name) => ({ name, type: types.get(name) ?? '', known: known(name) ?? [STAR] })),
+    origins: new Map(columns.map((name) => [name, [name]])),
     layers: 0,
   };
   for (const step of await inOrder(layer, spec.derive)) await derive(layer, step, known(step.name));
@@ -44,8 +53,8 @@ export async function addTimes(db: DuckDb, source: string, columns: string[], sp
     if (name !== '*' && !names.includes(name))
       invalid(source, `knownAt.${name}`, `there is no column "${name}"${nearest(name, names)}`);
   }
-  await addKnown(layer, groups, spec);
-  return layer.columns;
+  const timedBy = await addKnown(layer, groups, spec);
+  return { columns: layer.columns, timedBy };
 }
 
 /** The group of the columns that knownAt does not name; there is always one. */
@@ -118,25 +127,31 @@ async function derive(layer: Layer, { name, sql, uses }: Derived, own: string[] 
     layer.columns.filter((column) => uses.includes(column.name)).flatMap((column) => column.known),
   );
   const known = own ?? (inherited.size > 0 ? [...inherited].sort() : [STAR]);
+  layer.origins.set(name, originsOf(layer, uses));
   layer.columns.push({ name, type: time ? 'TIMESTAMP' : type, known });
 }
 
-async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSpec): Promise<void> {
+function originsOf({ origins }: Layer, columns: string[]): string[] {
+  return [...new Set(columns.flatMap((name) => origins.get(name) ?? []))];
+}
+
+async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSpec): Promise<TimedColumns['timedBy']> {
+  const timedBy = new Map<string, Set<string>>();
   const recorded = spec.recordedAt === undefined ? undefined : recordedSql(layer, spec.recordedAt);
   const items: string[] = [];
   for (const [sql, column] of groups) {
     const key = Object.entries(spec.knownAt ?? {}).find(([, text]) => text.trim() === sql)?.[0] ?? '*';
-    const time =
-      sql === ''
-        ? `'-infinity'::TIMESTAMP`
-        : `coalesce(${await timeSql(layer, sql, `knownAt.${key}`)}, 'infinity'::TIMESTAMP)`;
+    const known = sql === '' ? undefined : await timeSql(layer, sql, `knownAt.${key}`);
+    const time = known ? `coalesce(${known.time}, 'infinity'::TIMESTAMP)` : `'-infinity'::TIMESTAMP`;
+    timedBy.set(column, new Set(originsOf(layer, known?.uses ?? [])));
     items.push(`${recorded === undefined ? time : `greatest(${time}, ${recorded})`} AS ${column}`);
   }
-  const event = spec.eventTime === undefined ? 'NULL::TIMESTAMP' : await timeSql(layer, spec.eventTime, 'eventTime');
+  const event = spec.eventTime === undefined ? undefined : await timeSql(layer, spec.eventTime, 'eventTime');
   // What a broken row with no known-at of its own falls back to; see `badKnownAt`.
-  items.push(`${event} AS __event_at`, `${recorded ?? 'NULL::TIMESTAMP'} AS __noticed`);
+  items.push(`${event?.time ?? 'NULL::TIMESTAMP'} AS __event_at`, `${recorded ?? 'NULL::TIMESTAMP'} AS __noticed`);
   await addLayer(layer, items);
   await layer.db.run(`CREATE TEMP VIEW timed AS SELECT * FROM ${layer.from}`);
+  return timedBy;
 }
 
 function recordedSql(layer: Layer, name: string): string {
@@ -152,13 +167,14 @@ function recordedSql(layer: Layer, name: string): string {
   return identifier(name);
 }
 
-/** An expression that must give a time, as TIMESTAMP. */
-async function timeSql(layer: Layer, sql: string, where: string): Promise<string> {
+/** An expression that must give a time, as TIMESTAMP, and the columns it uses. */
+async function timeSql(layer: Layer, sql: string, where: string): Promise<{ time: string; uses: string[] }> {
   const names = layer.columns.map(({ name }) => name);
-  await expressionColumns(layer.db, sql, `sources.${layer.source}.${where}`, names);
+  const uses = await expressionColumns(layer.db, sql, `sources.${layer.source}.${where}`, names);
   const type = await typeOf(layer, sql, where);
-  if (type === 'DATE') return `(${lenient(sql)})::TIMESTAMP`;
-  return isTime(type) ? utc(lenient(sql), type, 'UTC') : invalid(layer.source, where, `it gives ${type}, not a time`);
+  if (type === 'DATE') return { time: `(${lenient(sql)})::TIMESTAMP`, uses };
+  if (!isTime(type)) return invalid(layer.source, where, `it gives ${type}, not a time`);
+  return { time: utc(lenient(sql), type, 'UTC'), uses };
 }
 
 async function typeOf(layer: Layer, sql: string, where: string): Promise<string> {

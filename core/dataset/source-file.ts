@@ -3,7 +3,6 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import path from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ColumnInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { StepContext } from '../store/step.ts';
@@ -11,7 +10,7 @@ import { type Contract, type ContractRule, compileContract } from './contract.ts
 import { type DuckDb, literal, withDuckDb } from './duckdb.ts';
 import { fileError } from './partitions.ts';
 import { checkContract, openRaw, type Place, unreadable } from './raw-table.ts';
-import { addTimes, failingExpression } from './row-times.ts';
+import { addTimes, failingExpression, type TimedColumns } from './row-times.ts';
 
 /** One file of a source opened in DuckDB: its rows as read, checked and timed, by exactly the bytes that were asked for. */
 
@@ -33,11 +32,10 @@ export interface ExtractInput {
 }
 
 /** The file as views `raw`, `checked` and `timed` (see raw-table.ts, row-times.ts). */
-export interface SourceFileTable {
+export interface SourceFileTable extends TimedColumns {
   db: DuckDb;
   place: Place;
   contract: Contract;
-  columns: ColumnInfo[];
   rules: ContractRule[];
   /** Runs SQL that reads the rows; a failure is told as the file's or the expression's. */
   read<T>(query: (db: DuckDb) => Promise<T>): Promise<T>;
@@ -45,7 +43,7 @@ export interface SourceFileTable {
 
 /**
  * Opens a copy of the file, so that what is hashed is what is read, whatever happens to the original.
- * @throws RefitError REFIT_CONFLICT (changed since it was listed), REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE,
+ * @throws RefitError REFIT_SOURCE_CHANGED (since it was listed), REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE,
  * REFIT_CONTRACT_…, REFIT_EXPRESSION_INVALID, REFIT_PIPELINE_INVALID (zone)
  */
 export async function withSourceFile<T>(
@@ -60,17 +58,17 @@ export async function withSourceFile<T>(
   const sha256 = await copyHashed(path.resolve(root, file.name), copy, signal);
   if (sha256 !== file.sha256) {
     const details = { ...place, expected: file.sha256, found: sha256 };
-    throw new RefitError('REFIT_CONFLICT', `${file.name} changed after it was looked at.`, details);
+    throw new RefitError('REFIT_SOURCE_CHANGED', `${file.name} changed after it was looked at.`, details);
   }
   // One thread each: partitions run side by side, and one thread keeps the file's order and gives the same bytes.
   return withDuckDb({ scratch, signal, threads: 1 }, async (db) => {
     await checkZone(db, source, spec.zone);
     const raw = await openRaw(db, copy, spec.format, place);
     const table = await checkContract(db, raw, contract, { zone: spec.zone, text: spec.format === 'csv', place });
-    const columns = await addTimes(db, source, table.columns, spec);
+    const timed = await addTimes(db, source, table.columns, spec);
     const read = <R>(query: (db: DuckDb) => Promise<R>) =>
       query(db).catch((error: unknown) => explain(db, spec, place, error));
-    return use({ db, place, contract, columns, rules: table.rules, read });
+    return use({ db, place, contract, ...timed, rules: table.rules, read });
   });
 }
 

@@ -29,7 +29,7 @@ export interface DriftInput {
 /** Drift of every feature and of the score; also written under `reports/<model>/drift/`. */
 export const checkDrift = defineStep<DriftInput, DriftReport>({
   name: 'check-drift',
-  version: 1,
+  version: 2,
   natives: ['onnxruntime'],
   source: import.meta.url,
   async run(input, context) {

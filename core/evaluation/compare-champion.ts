@@ -27,7 +27,7 @@ export interface CompareInput {
 /** Both models' metrics on unseen rows; where there are none, or the champion cannot be asked, nulls and the reason. */
 export const compareWithChampion = defineStep<CompareInput, Comparison>({
   name: 'compare-champion',
-  version: 1,
+  version: 2,
   natives: ['onnxruntime'],
   source: import.meta.url,
   async run({ trainingSet, candidate, champion }, context) {

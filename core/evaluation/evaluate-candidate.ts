@@ -10,7 +10,7 @@ import type { Evaluation } from '../spec/evaluation.ts';
 import { defineStep, type StepContext } from '../store/step.ts';
 import { type Curves, modelCurves, scoreHistogram } from './curves.ts';
 import { metricsOf } from './metrics.ts';
-import { finite } from './model-scores.ts';
+import { finite, SCORING_THREADS } from './model-scores.ts';
 import { largestDifference, type OnlineSample, onlineParity } from './parity.ts';
 import { buildProfile } from './profile.ts';
 import { rowRange } from './rows.ts';
@@ -37,7 +37,7 @@ interface HeldOut {
 /** Metrics, slices, parity, curves and the reference profile of a candidate. */
 export const evaluateCandidate = defineStep<EvaluateInput, Evaluation>({
   name: 'evaluate-candidate',
-  version: 1,
+  version: 2,
   natives: ['onnxruntime'],
   source: import.meta.url,
   async run(input, context) {
@@ -86,7 +86,8 @@ async function scoreHeldOut(
       `The training set does not hold ${train} + ${validate} + ${test} rows in order of time.`,
     );
   }
-  const session = await openOnnxModel(await blobs.path(model.onnx), model.features);
+  const threads = { intraOpNumThreads: SCORING_THREADS };
+  const session = await openOnnxModel(await blobs.path(model.onnx), model.features, threads);
   try {
     const onnx = finite(await session.predict(table, { signal }));
     const online = await onlineParity(session, model.features, sample, context);

@@ -3,6 +3,7 @@
  * probability of label 1. Pure functions of their arguments; confidence intervals of the metrics themselves are not here.
  */
 import type { Metrics } from '../spec/evaluation.ts';
+import { logLoss } from '../training/log-loss.ts';
 import { binOf, finiteSorted, quantileEdges } from './binning.ts';
 
 export type Scores = Float32Array | Float64Array;
@@ -54,22 +55,6 @@ export function aucInterval(area: number, positives: number, negatives: number):
   const spread = area * (1 - area) + (positives - 1) * (q1 - squared) + (negatives - 1) * (q2 - squared);
   const half = 1.959963984540054 * Math.sqrt(Math.max(0, spread) / (positives * negatives));
   return { low: Math.max(0, area - half), high: Math.min(1, area + half) };
-}
-
-/** Probabilities are kept this far from 0 and 1, so that one certain and wrong row costs 34.5 and not infinity. */
-export const LOG_LOSS_CLIP = 1e-15;
-
-/**
- * Mean negative log-likelihood in nats (Good 1952), scores clipped to [1e-15, 1 - 1e-15]. 0 for no rows.
- * Scores .9 .1 .8 .35 with labels 1 0 1 1 → (0.1054 + 0.1054 + 0.2231 + 1.0498) / 4 = 0.3709.
- */
-export function logLoss(scores: Scores, labels: Uint8Array): number {
-  let sum = 0;
-  for (let row = 0; row < labels.length; row++) {
-    const p = Math.min(Math.max(scores[row] as number, LOG_LOSS_CLIP), 1 - LOG_LOSS_CLIP);
-    sum -= labels[row] ? Math.log(p) : Math.log1p(-p);
-  }
-  return labels.length === 0 ? 0 : sum / labels.length;
 }
 
 /** Mean squared difference of score and label (Brier 1950). 0 for no rows. Scores .9 .1 .8 .3, labels 1 0 1 1 → 0.1375. */

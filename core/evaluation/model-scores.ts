@@ -7,13 +7,16 @@ import { RefitError } from '../spec/errors.ts';
 import type { StepContext } from '../store/step.ts';
 import type { Scores } from './metrics.ts';
 
+/** Threads of an evaluation: it has the machine to itself, as the final fit has. The answers are the same for any number. */
+export const SCORING_THREADS = 2;
+
 /** Probabilities, one a row of `table`. @throws RefitError REFIT_TRAINING_FAILED when they are not all numbers */
 export async function scoresOf(
   { onnx, features }: { onnx: BlobRef; features: FeatureInfo[] },
   table: FeatureTable,
   { blobs, signal }: StepContext,
 ): Promise<Float32Array> {
-  const session = await openOnnxModel(await blobs.path(onnx), features);
+  const session = await openOnnxModel(await blobs.path(onnx), features, { intraOpNumThreads: SCORING_THREADS });
   try {
     return finite(await session.predict(table, { signal }));
   } finally {

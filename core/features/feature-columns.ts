@@ -17,6 +17,8 @@ export interface FeatureOutput extends Output {
 }
 
 const INTEGER = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|BIGNUM)$/;
+/** Integers of which float32 holds every one, if not to the last digit. */
+const SMALL_INTEGER = /^(U?(TINY|SMALL|BIG)INT|U?INTEGER)$/;
 const FRACTION = /^(FLOAT|DOUBLE|DECIMAL\(.*\))$/;
 const TEXT = /^(VARCHAR|UUID|ENUM\(.*\))$/s;
 const TIME = /^(DATE|TIME|TIMESTAMP|INTERVAL)/;
@@ -34,15 +36,20 @@ export function kindOf(expression: Expression, where: string): FeatureInfo['kind
   );
 }
 
-/** SQL of a feature's value. Numbers that float32 cannot hold (too large, infinite, NaN) are missing. */
+/** SQL of a feature's value: FLOAT or VARCHAR. Numbers that float32 cannot hold (too large, infinite, NaN) and '' are missing. */
 export function castSql({ sql, type }: Expression, kind: FeatureInfo['kind']): string {
-  if (kind === 'category') return `${sql}::VARCHAR`;
-  return type === 'BOOLEAN' || INTEGER.test(type) ? `${sql}::FLOAT` : finite(sql, 'FLOAT');
+  if (kind === 'category') return categorySql(sql);
+  return type === 'BOOLEAN' || SMALL_INTEGER.test(type) ? `${sql}::FLOAT` : `${finiteSql(sql)}::FLOAT`;
 }
 
-/** The value as FLOAT or DOUBLE where it is finite, else NULL. */
-export function finite(sql: string, type: 'FLOAT' | 'DOUBLE'): string {
-  return `CASE WHEN isfinite(try_cast(${sql} AS ${type})) THEN try_cast(${sql} AS ${type}) END`;
+/** A category as text: '' says as little as NULL, and in an ONNX graph nothing else can say that a text is missing. */
+export function categorySql(sql: string): string {
+  return `nullif(${sql}::VARCHAR, '')`;
+}
+
+/** The value as DOUBLE where it is a number that float32 can hold, else NULL. */
+export function finiteSql(sql: string): string {
+  return `CASE WHEN isfinite(try_cast(${sql} AS FLOAT)) THEN ${sql}::DOUBLE END`;
 }
 
 /** Feature columns of a view's fields, in order. @throws RefitError REFIT_EXPRESSION_INVALID */
@@ -87,7 +94,7 @@ function cycle(
       },
     );
   }
-  const angle = `(2 * pi() * (${finite(expression.sql, 'DOUBLE')}) / ${period})`;
+  const angle = `(2 * pi() * (${finiteSql(expression.sql)}) / ${period})`;
   return (['sin', 'cos'] as const).map((fn) =>
     output(`${name}_${fn}`, view, 'number', `${fn}(${angle})::FLOAT`, expression),
   );

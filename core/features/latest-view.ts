@@ -51,7 +51,7 @@ function lookupSql(plan: LatestPlan, outputs: Output[], spine: string): string {
   const k = keys.map((_key, i) => `__k${i}`).join(', ');
   const match = keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
   const fresh = ttl && event ? `WHERE __event >= __at - ${durationInterval(ttl)}` : '';
-  return `WITH ${factsCtes(plan, outputs)}, hits AS (
+  return `WITH ${factsCtes(plan, outputs, spine)}, hits AS (
     SELECT s.__row, s.__at, ${keys.map((_key, i) => `e.__k${i}`).join(', ')}, e.__rank
     FROM ${spine} s ASOF JOIN entered e ON ${match} AND s.__at >= e.__enters
   )
@@ -59,12 +59,15 @@ function lookupSql(plan: LatestPlan, outputs: Output[], spine: string): string {
 }
 
 /**
- * `ranked`: the rows known by asOf, numbered per key from oldest to newest (a tie goes to what was known last, then to the
- * values, so that the order of files means nothing). `entered`: per key and E, the newest row among those entered.
+ * `facts`: the rows with a key of the spine, without those that have expired for all of it. `ranked`: those known by asOf,
+ * numbered per key from oldest to newest (a tie goes to what was known last, then to the values, so that the order of files
+ * means nothing). `entered`: per key and E, the newest row among those entered.
  */
-function factsCtes({ source, keys, event }: LatestPlan, outputs: Output[]): string {
+function factsCtes({ source, keys, event, ttl }: LatestPlan, outputs: Output[], spine: string): string {
   const known = knownSql([...outputs.slice(0, 1), ...(event ? [event] : []), ...keys.map((key) => key.source)]);
   const k = keys.map((_key, i) => `__k${i}`);
+  const asked = `(${k.join(', ')}) IN (SELECT ${keys.map(({ spineSql }) => spineSql).join(', ')} FROM ${spine} s)`;
+  const fresh = ttl && event ? `AND __event >= (SELECT min(__at) FROM ${spine}) - ${durationInterval(ttl)}` : '';
   return `facts AS (
     SELECT ${keys.map(({ sourceSql }, i) => `${sourceSql} AS __k${i}`).join(', ')},
       ${event ? `${event.sql}::TIMESTAMP` : "'-infinity'::TIMESTAMP"} AS __event, ${known} AS __known,
@@ -73,7 +76,7 @@ function factsCtes({ source, keys, event }: LatestPlan, outputs: Output[]): stri
   ), ranked AS MATERIALIZED (
     SELECT *, greatest(__event, __known) AS __enters, row_number() OVER (
       PARTITION BY ${k.join(', ')} ORDER BY __event, __known, ${identifiers(outputs.map(({ name }) => name))}) AS __rank
-    FROM facts WHERE ${k.map((key) => `${key} IS NOT NULL`).join(' AND ')} AND __event IS NOT NULL
+    FROM facts WHERE ${asked} AND __event IS NOT NULL ${fresh}
       AND greatest(__event, __known) <= ${timestampLiteral(source.asOf)}
   ), entered AS (
     SELECT ${k.join(', ')}, __enters, max(max(__rank)) OVER (PARTITION BY ${k.join(', ')} ORDER BY __enters) AS __rank

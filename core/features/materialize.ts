@@ -16,6 +16,7 @@ import { createOnlineWriter } from './online-writer.ts';
 import { type FeatureContext, withSources } from './open-sources.ts';
 import { type SourceTable, type SourceTables, sourceOf } from './source-table.ts';
 import { foreignSpine, ownSpine } from './spine.ts';
+import { durationInterval } from './time-sql.ts';
 import { windowFeatures, windowSql } from './window-view.ts';
 
 export interface MaterializeInput {
@@ -52,14 +53,14 @@ export function materializeOnline(
   });
 }
 
-/** Relation with the key columns of the spine rows to come: asked for about now, or within the coming week. */
+/** Relation with the key columns of the spine rows to come: asked for lately (`spine.online`), or within the coming week. */
 export async function upcomingKeys(
   db: DuckDb,
   { spine, asOf }: Pick<MaterializeInput, 'spine' | 'asOf'>,
   source: SourceTable,
 ) {
   const now = timestampLiteral(asOf);
-  const when = `__predict_at > ${now} - INTERVAL 1 HOUR AND __predict_at <= ${now} + INTERVAL 7 DAY`;
+  const when = `__predict_at > ${now} - ${durationInterval(spine.online ?? '1h')} AND __predict_at <= ${now} + INTERVAL 7 DAY`;
   await ownSpine(db, { spec: spine, views: [], source, table: '__upcoming', at: now, when });
   return `(SELECT DISTINCT ${spine.key.map(identifier).join(', ')} FROM __upcoming)`;
 }

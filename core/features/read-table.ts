@@ -5,15 +5,16 @@
 import { tmpdir } from 'node:os';
 import { type DuckDb, identifier, literal, withDuckDb } from '../dataset/duckdb.ts';
 import { type FeatureInfo, SPLITS, type Split, type TrainingSet } from '../spec/artifacts.ts';
+import { categorySql, finiteSql } from './feature-columns.ts';
 
 /** Rows in the order of the file; every array is `rows` long unless it says otherwise. */
 export interface FeatureTable {
   rows: number;
   /** The features that were read, in the table's order. */
   features: FeatureInfo[];
-  /** Feature → float32 values, NaN = missing. */
+  /** Feature → float32 values, NaN = missing; there are no infinities. */
   numbers: Record<string, Float32Array>;
-  /** Feature → category, null = missing. */
+  /** Feature → category, null = missing; '' is null. */
   categories: Record<string, (string | null)[]>;
   /** 0 or 1; empty where the table has no `__label`. */
   label: Uint8Array;
@@ -99,8 +100,8 @@ interface Column {
 
 /** NaN in place of NULL spares the look at every validity bit. */
 const CAST: Record<Kind, (sql: string) => string> = {
-  number: (sql) => `coalesce((${sql})::FLOAT, 'nan'::FLOAT)`,
-  category: (sql) => `(${sql})::VARCHAR`,
+  number: (sql) => `coalesce((${finiteSql(sql)})::FLOAT, 'nan'::FLOAT)`,
+  category: categorySql,
   byte: (sql) => `coalesce((${sql})::UTINYINT, 255)`,
   time: (sql) => `(${sql})::DOUBLE`,
 };

@@ -3,11 +3,13 @@
  *
  * A row with event time e, known at k, counts at time t when e is in (t - over, t] and k <= t: it enters at
  * E = greatest(e, k) and leaves at L = e + over. Each row is therefore written twice, +1 at E and -1 at L; running sums of
- * these per key answer every t by one ASOF join, however many rows a key has. `min` and `max` cannot be subtracted: they
- * look through the rows of the two time buckets (each `over` wide) that the window touches.
+ * these per key answer every t by one ASOF join, however many rows a key has. (They run over all keys in one go, because
+ * each key's moves add up to nothing.) `min` and `max` cannot be subtracted: they look through the rows of the two time
+ * buckets (each `over` wide) that the window touches. Rows that no t of the spine can see are left out beforehand.
  *
  * Sums are exact and do not depend on order, threads or path: values are taken as whole multiples of 2^-32 (about 2e-10), for
  * `std` of 2^-20 (about 1e-6), in 128-bit integers. Beyond ±4e9 `std` may overflow, beyond ±1e20 the others; both are errors.
+ * What float32 cannot hold (infinities, 1e39) is missing, as in every feature.
  *
  *   over = 2h:  event 08:00 known 08:30 value 5   →  +5 at 08:30, -5 at 10:00
  *               event 09:00 known 09:00 value 7   →  +7 at 09:00, -7 at 11:00
@@ -19,7 +21,7 @@ import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { Aggregate, WindowView } from '../spec/pipeline.ts';
 import { durationSeconds } from '../spec/time.ts';
-import { finite, kindOf } from './feature-columns.ts';
+import { finiteSql, kindOf } from './feature-columns.ts';
 import type { KeyPair } from './join-keys.ts';
 import { type Expression, knownSql, type SourceTable } from './source-table.ts';
 
@@ -101,13 +103,13 @@ function sumsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
     }),
   );
   const match = plan.keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
-  return `WITH ${factsCte(plan, sums)}, moves AS (${moves.join(' UNION ALL ')}
+  return `WITH ${factsCte(plan, sums, spine)}, moves AS (${moves.join(' UNION ALL ')}
   ), steps AS (
     SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) AS ${column}`).join(', ')}
     FROM moves GROUP BY ${k.join(', ')}, __time
   ), totals AS (
     SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) OVER running AS ${column}`).join(', ')}
-    FROM steps WINDOW running AS (PARTITION BY ${k.join(', ')} ORDER BY __time ROWS UNBOUNDED PRECEDING)
+    FROM steps WINDOW running AS (ORDER BY ${k.join(', ')}, __time ROWS UNBOUNDED PRECEDING)
   )
   SELECT s.__row, ${parts.map((part) => `${resultSql(part.measure.aggregate.fn, part.i)}::FLOAT AS ${identifier(part.measure.aggregate.name)}`).join(', ')}
   FROM ${spine} s ASOF LEFT JOIN totals e ON ${match} AND s.__at >= e.__time`;
@@ -143,11 +145,14 @@ function resultSql(fn: Aggregate['fn'], i: number): string {
   return `CASE WHEN ${n} > 1 THEN sqrt(greatest(${about} - ${rest} * ${rest} / ${n}::DOUBLE, 0) / (${n}::DOUBLE - 1)) / ${scale} END`;
 }
 
-/** Rows of the source with key, event time, and per measure: value, time of entering, whether it counts. */
-function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Measure[]): string {
+/**
+ * Rows of the source that some row of the spine can see, with key, event time, and per measure: value, time of entering,
+ * whether it counts.
+ */
+function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Measure[], spine: string): string {
   const columns = measures.flatMap(({ aggregate, value }, i) => {
     const known = knownSql([event, ...(value ? [value] : []), ...keys.map((key) => key.source)]);
-    const number = value && aggregate.fn !== 'count' ? finite(value.sql, 'DOUBLE') : undefined;
+    const number = value && aggregate.fn !== 'count' ? finiteSql(value.sql) : undefined;
     return [
       `greatest((${event.sql})::TIMESTAMP, ${known}) AS __enters${i}`,
       `(${number ?? value?.sql ?? 'true'}) IS NOT NULL AS __counts${i}`,
@@ -163,6 +168,7 @@ function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Me
     FROM ${source.relation} WHERE ${source.good}
   ), facts AS MATERIALIZED (
     SELECT * FROM raw WHERE ${keys.map((_key, i) => `__k${i} IS NOT NULL`).join(' AND ')} AND isfinite(__event)
+      AND __leaves > (SELECT min(__at) FROM ${spine}) AND __event <= (SELECT max(__at) FROM ${spine})
   )`;
 }
 
@@ -178,7 +184,7 @@ function extremesSql(plan: WindowPlan, extremes: Measure[], spine: string): stri
     return `${fn}(f.__value${i}) FILTER (WHERE ${counts})::FLOAT AS ${identifier(name)}`;
   });
   // Every window touches the bucket of its end and the one before.
-  return `WITH ${factsCte(plan, extremes)}, bucketed AS (
+  return `WITH ${factsCte(plan, extremes, spine)}, bucketed AS (
     SELECT *, epoch_us(__event) // ${width} AS __bucket FROM facts
   ), wanted AS (
     SELECT s.__row, s.__at, ${plan.keys.map(({ spineSql }, i) => `${spineSql} AS __k${i}`).join(', ')},

@@ -72,7 +72,7 @@ function addColumns(
     extra.set(feature, values.length);
     values.push(zeroAsMissing(graph, values[feature] as string));
   }
-  const matrix = graph.node('Concat', values, [attribute.int('axis', 1)]);
+  const matrix = graph.columns(values);
   return {
     matrix: graph.node('Cast', [matrix], [attribute.int('to', DataType.float64)]),
     columnOf: (split) => (readsZeroAsMissing(split) ? (extra.get(split.feature) ?? split.feature) : split.feature),

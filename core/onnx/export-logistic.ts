@@ -52,11 +52,7 @@ function numberTerms(graph: GraphBuilder, numbers: LogisticNative['numbers']): s
     graph.constant(Float64Array.from(numbers, pick), [1, numbers.length]);
   const column = (pick: (number: LogisticNative['numbers'][number]) => number) =>
     graph.constant(Float64Array.from(numbers, pick), [numbers.length, 1]);
-  const narrow = graph.node(
-    'Concat',
-    numbers.map(({ feature }) => feature),
-    [attribute.int('axis', 1)],
-  );
+  const narrow = graph.columns(numbers.map(({ feature }) => feature));
   const given = graph.node('Cast', [narrow], [attribute.int('to', DataType.float64)]);
   const missing = graph.node('IsNaN', [given]);
   const filled = graph.node('Where', [missing, row(({ impute }) => impute), given]);

@@ -52,7 +52,7 @@ function allMissing(features: readonly FeatureInfo[]) {
 /** Step: the fitted model's ONNX file. @throws RefitError REFIT_MODEL_UNSUPPORTED */
 export const exportOnnx = defineStep<{ model: FittedModel }, { onnx: BlobRef }>({
   name: 'export-onnx',
-  version: 1,
+  version: 2,
   natives: ['onnxruntime'],
   source: import.meta.url,
   async run({ model }, { blobs, signal }) {

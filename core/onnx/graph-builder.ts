@@ -1,5 +1,5 @@
 /**
- * Builds the graph that every exporter shares: one input per feature (numbers `float32 [rows, 1]`, NaN = missing;
+ * Builds the graph that every exporter shares: one input per feature (numbers `float32 [rows, 1]`, NaN or infinite = missing;
  * categories `string [rows, 1]`, '' = missing), one output `probability` `float32 [rows, 1]`, and metadata in between.
  */
 import type { FeatureInfo } from '../spec/artifacts.ts';
@@ -8,7 +8,7 @@ import type { AttributeProto, NodeProto, TensorProto, ValueInfoProto } from './o
 import { attribute, DataType, encodeModel, tensor } from './onnx-proto.ts';
 
 /** Raise when the exporters write another graph for the same model. */
-export const EXPORTER_VERSION = '1';
+export const EXPORTER_VERSION = '2';
 export const OUTPUT_NAME = 'probability';
 
 /** ai.onnx.ml 5 brings TreeEnsemble; it came with ONNX 1.16, whose other numbers these are. */
@@ -83,6 +83,13 @@ export class GraphBuilder {
     return this.mlNode('LabelEncoder', [feature], [attribute.strings('keys_strings', keys), ...values]);
   }
 
+  /** float32 columns side by side, [rows, columns], infinities made NaN: training never sees one (features/feature-columns.ts). */
+  columns(values: string[]): string {
+    const matrix = this.node('Concat', values, [attribute.int('axis', 1)]);
+    const infinite = this.node('IsInf', [matrix]);
+    return this.node('Where', [infinite, this.constant(Float32Array.of(Number.NaN), []), matrix]);
+  }
+
   /** float64 [rows, 1] → the output: 1 / (1 + exp(-slope × raw)), in float64 until the last step. */
   probability(raw: string, slope: number): void {
     const scaled = slope === 1 ? raw : this.node('Mul', [raw, this.constant(Float64Array.of(slope), [])]);
@@ -121,7 +128,7 @@ export class GraphBuilder {
 
 function inputOf(feature: FeatureInfo): ValueInfoProto {
   return feature.kind === 'number'
-    ? valueInfo(feature.name, DataType.float32, `Number from view ${feature.view}; NaN = missing.`)
+    ? valueInfo(feature.name, DataType.float32, `Number from view ${feature.view}; NaN or infinite = missing.`)
     : valueInfo(feature.name, DataType.string, `Category from view ${feature.view}; '' = missing.`);
 }
 

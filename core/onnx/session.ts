@@ -3,12 +3,12 @@
  * promise, so the loop gets a turn between batches; what must not block at all belongs in a worker thread.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node';
 import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import { OUTPUT_NAME } from './graph-builder.ts';
 
-/** Feature values by name, each of length `rows`. Missing: NaN among numbers, null (or '') among categories. */
+/** Feature values by name, each of length `rows`. Missing: NaN and infinities among numbers, null and '' among categories. */
 export interface ModelInput {
   rows: number;
   numbers: Record<string, Float32Array>;
@@ -39,6 +39,9 @@ export interface OnnxModel {
   signature(): { inputs: TensorSignature[]; outputs: TensorSignature[] };
   close(): Promise<void>;
 }
+
+/** Loaded when first needed: it takes 10 MB of every process that merely might. */
+const runtime = () => import('onnxruntime-node');
 
 export interface OpenOptions {
   /** Threads within one operator; 1 keeps the machine free for others. */
@@ -81,8 +84,11 @@ async function createSession(source: string | Uint8Array, { intraOpNumThreads = 
     interOpNumThreads: 1,
     executionProviders: ['cpu'],
     logSeverityLevel: 3,
+    // Threads that wait for work by spinning double the CPU time, and the wall time where others work too.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
   } as const;
   try {
+    const { InferenceSession } = await runtime();
     return typeof source === 'string'
       ? await InferenceSession.create(source, options)
       : await InferenceSession.create(source, options);
@@ -135,12 +141,13 @@ async function predict(
     throw new RefitError('REFIT_INTERNAL', `A batch of ${batch} rows was asked for; it must be a whole number from 1.`);
   }
   checkTable(features, table);
+  const { Tensor } = await runtime();
   const probabilities = new Float32Array(table.rows);
   for (let from = 0; from < table.rows; from += batch) {
     if (from > 0) await turn();
     signal?.throwIfAborted();
     const to = Math.min(from + batch, table.rows);
-    const output = await session.run(feedsOf(features, table, from, to), [OUTPUT_NAME]);
+    const output = await session.run(feedsOf(Tensor, features, table, from, to), [OUTPUT_NAME]);
     probabilities.set(output[OUTPUT_NAME]?.data as Float32Array, from);
   }
   return probabilities;
@@ -157,7 +164,13 @@ function checkTable(features: readonly FeatureInfo[], table: ModelInput): void {
 }
 
 /** Tensors [to - from, 1]; numbers are views of the table, not copies. */
-function feedsOf(features: readonly FeatureInfo[], table: ModelInput, from: number, to: number) {
+function feedsOf(
+  Tensor: TensorConstructor,
+  features: readonly FeatureInfo[],
+  table: ModelInput,
+  from: number,
+  to: number,
+): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const { name, kind } of features) {
     feeds[name] =

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildFailure, build } from 'esbuild';
+import type { BuildFailure } from 'esbuild';
 import type { PipelineDraft } from '../spec/define.ts';
 import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
@@ -84,6 +84,7 @@ async function bundle(directory: string, name: string): Promise<string> {
       return value;
     });
     writeSync(3, text ?? 'null');`;
+  const { build } = await import('esbuild');
   try {
     const result = await build({
       stdin: { contents, resolveDir: directory, loader: 'ts', sourcefile: 'pipeline-entry.ts' },

@@ -4,7 +4,8 @@ import { nearest } from '../spec/nearest.ts';
 import { type FeatureView, PipelineSpec } from '../spec/pipeline.ts';
 import { shift } from '../spec/time.ts';
 
-const ajv = new Ajv2020({ allErrors: true, strict: false });
+// Verbose: an error carries its schema, whose property names are worth suggesting.
+const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
 const matches = ajv.compile<PipelineSpec>(PipelineSpec);
 
 /** Checks a pipeline as plain JSON: its shape, then what a schema cannot say. @throws RefitError REFIT_PIPELINE_INVALID */

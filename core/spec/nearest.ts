@@ -1,10 +1,11 @@
-/** ` (did you mean "x"?)` for a known name within two edits or a third of its length, else ` (there is: a, b)`, else ''. */
+/** ` (did you mean "x"?)` for a known name within two edits or a third of its length (but not all of it), else ` (there is: a, b)`, else ''. */
 export function nearest(name: string, known: string[]): string {
   const ranked = known
     .map((k) => ({ k, d: editDistance(name.toLowerCase(), k.toLowerCase()) }))
     .sort((a, b) => a.d - b.d);
   const best = ranked[0];
-  if (best && best.d <= Math.max(2, Math.floor(name.length / 3))) return ` (did you mean "${best.k}"?)`;
+  if (best && best.d < name.length && best.d <= Math.max(2, Math.floor(name.length / 3)))
+    return ` (did you mean "${best.k}"?)`;
   return known.length > 0 ? ` (there is: ${known.slice(0, 12).join(', ')})` : '';
 }
 

@@ -105,6 +105,8 @@ export const SpineSpec = Type.Object(
     labelKnownAt: Sql,
     /** Rows to ask about; all unless declared. */
     where: Type.Optional(Sql),
+    /** A row can be asked for online, by its key, until this long after its prediction time; an hour unless declared. */
+    online: Type.Optional(Duration),
   },
   closed,
 );

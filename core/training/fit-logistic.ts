@@ -1,6 +1,6 @@
 import { type FittedModel, SPLITS, type TrainingSet } from '../spec/artifacts.ts';
 import { defineStep, type Step } from '../store/step.ts';
-import { keep, type TrainingPlace, train } from './train-step.ts';
+import { keep, type TrainingPlace, trainingRun } from './train-step.ts';
 import type { ModelSlice } from './trainer.ts';
 
 const BASELINE: ModelSlice = {
@@ -19,12 +19,14 @@ export function createFitLogistic(place: TrainingPlace): Step<{ trainingSet: Tra
   const name = 'fit-logistic';
   return defineStep({
     name,
-    version: 1,
+    version: 2,
     natives: [],
     source: import.meta.url,
-    async run({ trainingSet }, context) {
-      const input = { trainingSet, model: BASELINE, rowShare: 1, splits: [...SPLITS] };
-      return keep(await train(name, place, input, context), input, context);
-    },
+    run: trainingRun(
+      name,
+      place,
+      ({ trainingSet }) => ({ trainingSet, model: BASELINE, rowShare: 1, splits: [...SPLITS] }),
+      (outcome, { trainingSet }, context) => keep(outcome, trainingSet, BASELINE, context),
+    ),
   });
 }

@@ -1,6 +1,6 @@
 import { type FittedModel, SPLITS, type TrainingSet } from '../spec/artifacts.ts';
 import { defineStep, type Step } from '../store/step.ts';
-import { keep, type TrainingPlace, train } from './train-step.ts';
+import { keep, type TrainingPlace, trainingRun } from './train-step.ts';
 import type { ModelSlice } from './trainer.ts';
 
 export { type ModelSlice, modelSlice } from './trainer.ts';
@@ -16,12 +16,14 @@ export function createFitModel(
   const name = 'fit-model';
   return defineStep({
     name,
-    version: 1,
+    version: 2,
     natives: ['lightgbm'],
     source: import.meta.url,
-    async run(input, context) {
-      const task = { ...input, rowShare: 1, splits: [...SPLITS] };
-      return keep(await train(name, place, task, context), input, context);
-    },
+    run: trainingRun(
+      name,
+      place,
+      (input) => ({ ...input, rowShare: 1, splits: [...SPLITS] }),
+      (outcome, { trainingSet, model }, context) => keep(outcome, trainingSet, model, context),
+    ),
   });
 }

@@ -1,15 +1,16 @@
-/** Probabilities are kept this far from 0 and 1, as LightGBM and scikit-learn do, so that a loss is finite. */
-const EPSILON = 1e-15;
+/** Probabilities are kept this far from 0 and 1, so that one certain and wrong row costs 34.5 and not infinity. */
+const CLIP = 1e-15;
 
 /**
- * Mean negative log-likelihood of 0/1 labels, summed in row order (equal inputs give equal bits, whatever the threads).
- * p = [.9, .2], y = [1, 0] → -(ln .9 + ln .8) / 2 ≈ 0.1643.
+ * Mean negative log-likelihood of 0/1 labels in nats (Good 1952), probabilities clipped to [1e-15, 1 - 1e-15], summed in row
+ * order: equal inputs give equal bits, whatever the threads. 0 for no rows. What training stops by and what a model is judged by.
+ * p = .9 .1 .8 .35 with labels 1 0 1 1 → (0.1054 + 0.1054 + 0.2231 + 1.0498) / 4 = 0.3709.
  */
-export function logLoss(probabilities: Float64Array, labels: ArrayLike<number>): number {
+export function logLoss(probabilities: Float32Array | Float64Array, labels: ArrayLike<number>): number {
   let sum = 0;
-  for (let i = 0; i < probabilities.length; i++) {
-    const p = Math.min(1 - EPSILON, Math.max(EPSILON, probabilities[i] as number));
-    sum -= Math.log(labels[i] === 1 ? p : 1 - p);
+  for (let row = 0; row < probabilities.length; row++) {
+    const p = Math.min(Math.max(probabilities[row] as number, CLIP), 1 - CLIP);
+    sum -= labels[row] ? Math.log(p) : Math.log1p(-p);
   }
-  return sum / probabilities.length;
+  return probabilities.length === 0 ? 0 : sum / probabilities.length;
 }

@@ -1,6 +1,6 @@
 /**
  * The design matrix of the logistic regression, row by row and sparse: it is never held in memory as a whole.
- * Columns: 0 intercept · numbers, standardised, missing = mean = 0 · one indicator for each number that is missing somewhere ·
+ * Columns: 0 intercept · numbers, standardised, missing (NaN, infinite) = mean = 0 · one indicator for each number that is missing somewhere ·
  * one column for each kept level of each category and one for all its other values (rare, unseen and missing).
  */
 import { levelsByFrequency, type TrainingTable } from './matrix.ts';
@@ -76,7 +76,7 @@ export function designOf(table: TrainingTable, train: Uint32Array): Design {
     for (let i = 0; i < numbers.length; i++) {
       const { values: given, mean, scale } = numbers[i] as NumberColumn;
       const x = given[row] as number;
-      if (Number.isNaN(x)) {
+      if (!Number.isFinite(x)) {
         anyMissing = true;
         continue;
       }
@@ -85,7 +85,7 @@ export function designOf(table: TrainingTable, train: Uint32Array): Design {
     }
     for (let i = 0; anyMissing && i < numbers.length; i++) {
       const { values: given, indicator } = numbers[i] as NumberColumn;
-      if (indicator === undefined || !Number.isNaN(given[row])) continue;
+      if (indicator === undefined || Number.isFinite(given[row])) continue;
       columns[count] = indicator;
       values[count++] = 1;
     }
@@ -103,7 +103,7 @@ function standardised(values: Float32Array, rows: Uint32Array) {
   let sum = 0;
   for (const row of rows) {
     const x = values[row] as number;
-    if (Number.isNaN(x)) continue;
+    if (!Number.isFinite(x)) continue;
     count += 1;
     sum += x;
   }
@@ -111,7 +111,7 @@ function standardised(values: Float32Array, rows: Uint32Array) {
   let squares = 0;
   for (const row of rows) {
     const x = values[row] as number;
-    if (!Number.isNaN(x)) squares += (x - mean) ** 2;
+    if (Number.isFinite(x)) squares += (x - mean) ** 2;
   }
   const scale = Math.sqrt(squares / Math.max(1, count)) || 1;
   return { values, mean, scale, anyMissing: count < rows.length };

@@ -19,12 +19,12 @@ export function rowsOf(table: TrainingTable, split: Split, share = 1): Uint32Arr
   return found.subarray(count - Math.ceil(count * share), count);
 }
 
-/** Levels of a category among some rows, most frequent first, ties by code unit; null is no level. */
+/** Levels of a category among some rows, most frequent first, ties by code unit; null and '' are none. */
 export function levelsByFrequency(values: readonly (string | null)[], rows: Uint32Array): string[] {
   const counts = new Map<string, number>();
   for (const row of rows) {
     const value = values[row];
-    if (value != null) counts.set(value, (counts.get(value) ?? 0) + 1);
+    if (value) counts.set(value, (counts.get(value) ?? 0) + 1);
   }
   const order = ([a, m]: [string, number], [b, n]: [string, number]): number => n - m || (a < b ? -1 : 1);
   return [...counts].sort(order).map(([level]) => level);
@@ -39,7 +39,10 @@ export function vocabularies(table: TrainingTable, rows: Uint32Array): Record<st
   return Object.fromEntries(Object.entries(table.categories).map(levels));
 }
 
-/** The given rows as a matrix, columns in the order of the table's features; unseen and null categories are NaN. */
+/**
+ * The given rows as a matrix, columns in the order of the table's features; unseen and missing categories are NaN, and so are
+ * infinite numbers.
+ */
 export function toMatrix(table: TrainingTable, rows: Uint32Array, categories: Record<string, string[]>): Matrix {
   const columns = table.features.length;
   const values = new Float32Array(rows.length * columns);
@@ -54,7 +57,10 @@ type Reader = (row: number) => number;
 
 function numberReader(table: TrainingTable, name: string): Reader {
   const values = table.numbers[name] ?? new Float32Array(0);
-  return (row) => values[row] ?? Number.NaN;
+  return (row) => {
+    const value = values[row] as number;
+    return Number.isFinite(value) ? value : Number.NaN;
+  };
 }
 
 function codeReader(table: TrainingTable, name: string, levels: readonly string[]): Reader {

@@ -6,7 +6,7 @@ import type { FeatureInfo } from '../spec/artifacts.ts';
 
 /**
  * Gradient-boosted trees. Columns are `features` in order. A category's value is its index in `categories[feature]`; missing
- * and unseen ones are NaN, as missing numbers are. Inputs are float32, and so is every threshold (model-text.ts).
+ * (null, '') and unseen ones are NaN, as missing (NaN, infinite) numbers are. Inputs are float32, and so is every threshold (model-text.ts).
  */
 export interface LightGbmNative {
   format: 'lightgbm';
@@ -19,7 +19,7 @@ export interface LightGbmNative {
 
 /**
  * Logistic regression: p = 1 / (1 + exp(-z)), z = intercept
- *   + Σ numbers: weight × (x - mean) / scale, where a missing x counts as `impute` and adds `missingWeight`
+ *   + Σ numbers: weight × (x - mean) / scale, where a missing x (NaN, infinite) counts as `impute` and adds `missingWeight`
  *   + Σ categories: the level's weight, or `otherWeight` for any other value and for none.
  */
 export interface LogisticNative {

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FittedModel, Split, TrainingSet } from '../spec/artifacts.ts';
 import { createCheckpoints } from '../store/checkpoints.ts';
-import type { StepContext } from '../store/step.ts';
+import type { Step, StepContext } from '../store/step.ts';
 import type { TrainingOutcome } from './protocol.ts';
 import type { ModelSlice } from './trainer.ts';
 import { runTrainerProcess } from './trainer-process.ts';
@@ -24,8 +24,18 @@ export interface TrainingTask {
   splits: Split[];
 }
 
+/** The `run` of a step that trains: its input as a task, the training, and what is kept of it. */
+export function trainingRun<Input, Output>(
+  step: string,
+  place: TrainingPlace,
+  taskOf: (input: Input) => TrainingTask,
+  result: (outcome: TrainingOutcome, input: Input, context: StepContext) => Output | Promise<Output>,
+): Step<Input, Output>['run'] {
+  return async (input, context) => result(await train(step, place, taskOf(input), context), input, context);
+}
+
 /** Trains, from the newest checkpoint of this step key if there is one; the step cache clears them when the result is kept. */
-export async function train(
+async function train(
   step: string,
   place: TrainingPlace,
   { trainingSet, model, rowShare, splits }: TrainingTask,
@@ -44,10 +54,11 @@ export async function train(
   });
 }
 
-/** Puts the files of a training into the store. */
+/** Puts the files of a training of `model` into the store. */
 export async function keep(
   outcome: TrainingOutcome,
-  { trainingSet, model }: { trainingSet: TrainingSet; model: ModelSlice },
+  trainingSet: TrainingSet,
+  model: ModelSlice,
   { blobs }: StepContext,
 ): Promise<FittedModel> {
   const { rounds, roundsTrained, importance } = outcome;

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from './files.mjs';
-import { place as realPlace } from './place.mjs';
+import { place as realPlace, shown } from './place.mjs';
 import { SetupProblem } from './problem.mjs';
 import { findAll, run } from './processes.mjs';
 
@@ -26,7 +26,7 @@ export function lightgbmPart(
   digest = DIGESTS[machine],
 ) {
   const library = libraryIn(place.cache);
-  const cure = 'Run `node infra/setup.mjs`.';
+  const cure = `Run \`${place.command}\`.`;
   const isWhole = async () => existsSync(library) && (await sha256(library)) === digest;
   return {
     name: 'lightgbm',
@@ -38,7 +38,7 @@ export function lightgbmPart(
       }
       const reason = loadError(library);
       if (reason) return { ok: false, detail: `LightGBM ${VERSION} is there but does not load: ${reason}`, cure };
-      return { ok: true, detail: `LightGBM ${VERSION} (.refit/lib/lib_lightgbm.so, checksum right)` };
+      return { ok: true, detail: `LightGBM ${VERSION} (${shown(place, library)}, checksum right)` };
     },
     async needs() {
       if (!digest) return [unsupported(machine)];

@@ -23,7 +23,7 @@ export function npmPart(place = realPlace) {
         };
       }
       const installed = (await readJson(join(root, 'node_modules/.package-lock.json')))?.packages;
-      const cure = 'Run `node infra/setup.mjs`.';
+      const cure = `Run \`${place.command}\`.`;
       if (!installed) return { ok: false, detail: 'npm packages are not installed', cure };
       const names = Object.keys(wanted).filter((name) => name !== '' && isForThisMachine(wanted[name]));
       const wrong = names.filter((name) => isWrong(name, wanted[name], installed[name], root));

@@ -4,12 +4,13 @@ import { readFileSync } from 'node:fs';
 import { chmod, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, sha256, writeJson } from './files.mjs';
-import { place as realPlace } from './place.mjs';
+import { atLeast, goBuild, goProblem } from './go.mjs';
+import { place as realPlace, shown } from './place.mjs';
 import { SetupProblem } from './problem.mjs';
-import { elapsed, findAll, run, withElapsed } from './processes.mjs';
+import { findAll, run } from './processes.mjs';
 
 const PACKAGE = 'github.com/temporalio/cli';
-const GO_OLDEST = [1, 25];
+const TITLE = 'Temporal server';
 const PROBE_MS = 10_000;
 /** REFIT_TEMPORAL_DOWNLOADS may name a mirror of it. */
 const DOWNLOADS = 'https://temporal.download';
@@ -18,15 +19,15 @@ export function temporalPart(place = realPlace) {
   const { env } = place;
   return {
     name: 'temporal',
-    title: 'Temporal server',
+    title: TITLE,
     async check() {
       if (env.TEMPORAL_ADDRESS) return { ok: true, detail: `Temporal at ${env.TEMPORAL_ADDRESS} (TEMPORAL_ADDRESS)` };
       const found = (await onPath(env)) ?? (await cached(place));
       if (found) return { ok: true, detail: `Temporal server ${found.server} (${found.where})` };
-      return { ok: false, detail: 'Temporal server is not there', cure: 'Run `node infra/setup.mjs`.' };
+      return { ok: false, detail: 'Temporal server is not there', cure: `Run \`${place.command}\`.` };
     },
     async needs() {
-      const problem = await goProblem(env);
+      const problem = await goReason(env);
       return problem && !(await askDownload(place)) ? [problem] : [];
     },
     async make(log) {
@@ -77,7 +78,7 @@ async function cached(place) {
   const untouched = file.size === stamp.bytes && file.mtimeMs === stamp.mtimeMs;
   if (!untouched && (await sha256(path)) !== stamp.sha256) return undefined;
   const version = await versionOf(path, place.env);
-  return version && { path, server: version.server, where: '.refit/bin/temporal, cached' };
+  return version && { path, server: version.server, where: `${shown(place, path)}, cached` };
 }
 
 async function publish(draft, binary, stamp) {
@@ -99,26 +100,8 @@ async function versionOf(binary, env) {
   return fits ? { cli, server } : undefined;
 }
 
-function atLeast(version, [major, minor]) {
-  const [a = 0, b = 0] = version.split('.').map(Number);
-  return a > major || (a === major && b >= minor);
-}
-
-async function goProblem(env) {
-  const cure = `Install Go ${GO_OLDEST.join('.')} or newer (https://go.dev/dl), put \`temporal\` 1.3 or newer on PATH, or set TEMPORAL_ADDRESS.`;
-  if (findAll('go', env).length === 0) {
-    return new SetupProblem(
-      'Temporal server: none was found here, and Go, which would build it, is not on PATH.',
-      cure,
-    );
-  }
-  const { output } = await run('go', ['env', 'GOVERSION', 'GOTOOLCHAIN'], { env, timeoutMs: 60_000 });
-  const [version = '', toolchain] = output.split('\n');
-  const number = version.replace('go', '');
-  // From 1.21 on Go fetches the newer toolchain that a module asks for, unless it is told not to.
-  if (atLeast(number, GO_OLDEST) || (atLeast(number, [1, 21]) && toolchain !== 'local')) return undefined;
-  return new SetupProblem(`Temporal server: Go would build it, but this Go (${number || 'unknown'}) is too old.`, cure);
-}
+const goReason = (env) =>
+  goProblem(env, { title: TITLE, otherwise: ', put `temporal` 1.3 or newer on PATH, or set TEMPORAL_ADDRESS' });
 
 /** Where the SDKs' download service has the pinned release; undefined where it cannot be reached, as in a closed network. */
 async function askDownload(place) {
@@ -158,39 +141,11 @@ async function download(place, draft, log) {
 }
 
 async function build(place, draft, log) {
-  const problem = await goProblem(place.env);
+  const problem = await goReason(place.env);
   if (problem) throw problem;
-  const started = Date.now();
-  let compiled = 0;
-  const progress = () => `Temporal server: still building, ${compiled} Go packages compiled`;
-  log('Temporal server: building it with Go, once: 2 to 6 minutes with two cores (3 GB in the caches of Go)');
   const linker = `-s -w -X ${PACKAGE}/temporalcli.Version=${release(place)?.slice(1)}`;
-  const args = ['build', '-v', '-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', linker, '-o', draft];
-  const options = {
-    cwd: join(place.root, 'infra/temporal'),
-    env: { ...place.env, CGO_ENABLED: '0', GOWORK: 'off' },
-    timeoutMs: 3_600_000,
-    onLine: (line) => {
-      if (/^[\w.-]+(\/\S+)*$/.test(line)) compiled += 1;
-    },
-  };
-  const result = await withElapsed(log, progress, 30_000, () =>
-    run('go', [...args, `${PACKAGE}/cmd/temporal`], options),
-  );
-  if (!result.ok) throw buildProblem(result);
-  log(`Temporal server: built in ${elapsed(Date.now() - started)}`);
+  const packages = [`${PACKAGE}/cmd/temporal`];
+  const hint = '2 to 6 minutes with two cores';
+  await goBuild(place, { title: TITLE, module: 'infra/temporal', packages, out: draft, linker, hint }, log);
   return 'go';
-}
-
-function buildProblem({ output, timedOut, code }) {
-  const lines = output.split('\n').filter((line) => !line.startsWith('go: downloading'));
-  const said = lines.find((line) => /no space left|dial tcp|lookup |timeout|Forbidden|not found|error|: /i.test(line));
-  const reason = timedOut ? 'no end after an hour' : (said ?? `status ${code}`).trim().slice(0, 300);
-  const space = /no space left/.test(output);
-  return new SetupProblem(
-    `Temporal server could not be built with Go: ${reason}`,
-    space
-      ? 'Free 4 GB of disk for the caches of Go (`go env GOCACHE GOMODCACHE`), then run again.'
-      : 'Check the network and the module proxy that `go env GOPROXY` names, then run again.',
-  );
 }

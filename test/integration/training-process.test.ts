@@ -12,7 +12,7 @@ import { createFitLogistic } from '../../core/training/fit-logistic.ts';
 import { createFitModel } from '../../core/training/fit-model.ts';
 import type { Parameters } from '../../core/training/lightgbm-parameters.ts';
 import type { NativeModel } from '../../core/training/native-model.ts';
-import { createRunTrial } from '../../core/training/run-trial.ts';
+import { createRunTrial, trialSlice } from '../../core/training/run-trial.ts';
 import { createTrainingFixture, LIBRARY, MODEL, type TrainingFixture } from './training.fixture.ts';
 import { isAlive, trainingProcesses, until } from './training.processes.ts';
 
@@ -88,7 +88,7 @@ test('a trial trains on the newest rows with its own parameters and tells its lo
     createRunTrial(place).run(
       {
         trainingSet: fixture.trainingSet,
-        model: { ...MODEL, earlyStopping: 5 },
+        model: trialSlice({ ...MODEL, resources: 'cpu', earlyStopping: 5 }),
         trial: { index: 3, params },
         rounds: 40,
         rowShare,

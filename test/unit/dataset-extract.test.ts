@@ -95,6 +95,17 @@ describe('extraction', () => {
     ]);
   });
 
+  it('takes local times on the days the clocks change: the gap an hour on, the doubled hour as the later one', async () => {
+    const place = await workplace();
+    const sql = `SELECT unnest(['2013-03-10 01:59', '2013-03-10 02:30', '2013-03-10 03:00', '2013-11-03 00:59',
+      '2013-11-03 01:30', '2013-11-03 02:00'])::TIMESTAMP AS local`;
+    const partition = await place.extract(await place.write('f.parquet', sql), { zone: 'America/New_York' });
+    expect((await place.rows(partition.data)).map(({ local }) => local?.slice(5, 16))).toEqual([
+      ...['03-10 06:59', '03-10 07:30', '03-10 07:00'],
+      ...['11-03 04:59', '11-03 06:30', '11-03 07:00'],
+    ]);
+  });
+
   it('gives the same bytes for the same input, in the order of the file', async () => {
     const place = await workplace();
     const file = await place.write(
@@ -139,15 +150,15 @@ describe('extraction', () => {
     expect((await place.rows(csv.data, 'n, x'))[0]).toEqual({ n: '1', x: '1.5' });
   });
 
-  it('inspects a file without writing: times of the rows that keep the contract', async () => {
+  it('inspects a file without writing: no row that breaks the contract is its newest event, any may be its first known', async () => {
     const place = await workplace();
-    const sql = `${FLIGHTS} UNION ALL SELECT 'XX', TIMESTAMPTZ '2099-01-01 00:00:00Z', 99, 0, 0`;
-    const name = await place.write('f.parquet', sql);
+    const broken = (day: string) => `UNION ALL SELECT 'XX', TIMESTAMPTZ '${day} 00:00:00Z', 99, 0, 0`;
+    const name = await place.write('f.parquet', `${FLIGHTS} ${broken('2099-01-01')} ${broken('2013-01-01')}`);
     const contract = { properties: { minute: { type: 'integer', maximum: 59 } } };
     const file = { name, sha256: await fingerprintFile(path.join(place.root, name)) };
     const input = { source: 'flights', spec: { format: 'parquet' as const, zone: 'UTC', ...TIMES, contract }, file };
     expect(await createInspectPartition(place).run(input, await place.context())).toEqual({
-      ...{ rows: 3, knownFrom: '2012-12-02T10:15:00Z', newestEvent: '2013-01-02T10:00:00Z' },
+      ...{ rows: 4, knownFrom: '2012-12-02T01:39:00Z', newestEvent: '2013-01-02T10:00:00Z' },
     });
   });
 });
@@ -252,7 +263,7 @@ describe('extraction refuses', () => {
     await expect(place.extract(name)).rejects.toMatchObject(error);
   });
 
-  it('a file that changed after it was looked at, as something to try again', async () => {
+  it('a file that changed after it was looked at: those bytes will not come back', async () => {
     const place = await workplace();
     const name = await place.write('f.parquet', FLIGHTS);
     const file = { name, sha256: await fingerprintFile(path.join(place.root, name)) };
@@ -264,8 +275,8 @@ describe('extraction refuses', () => {
     };
     const extract = createExtractPartition(place);
     await expect(extract.run(input, await place.context())).rejects.toMatchObject({
-      code: 'REFIT_CONFLICT',
-      retryable: true,
+      code: 'REFIT_SOURCE_CHANGED',
+      retryable: false,
     });
     const gone = { ...input, file: { ...file, name: 'gone.parquet' } };
     await expect(extract.run(gone, await place.context())).rejects.toMatchObject({ code: 'REFIT_SOURCE_MISSING' });

@@ -75,6 +75,35 @@ describe('a row that breaks its contract', () => {
     ]);
   });
 
+  it('is not bad for a value that is there but never known', async () => {
+    const place = await workplace();
+    const spec = { ...SPEC, knownAt: { '*': 'planned - INTERVAL 30 DAY', gate: 'planned + to_minutes(delay)' } };
+    const never = `(2, TIMESTAMP '2013-02-02 10:00', NULL, 'a1', '1.0')`;
+    const partition = await place.extract(await place.write('f.parquet', rows(GOOD, never)), spec);
+    expect(await badKnownAt(place, partition)).toEqual(['infinity', 'infinity']);
+    expect(partition).toMatchObject({ rows: 2, badRows: 0, rules: [] });
+    expect(partition.quarantine).toBeUndefined();
+  });
+
+  it('is bad with its row where a value is so wrong that the time it was known cannot be told', async () => {
+    const place = await workplace();
+    const sql = `SELECT * FROM (VALUES ('1', '2013-02-01T10:00', '5', 'A1'), ('2', '2013-02-02T10:00', 'soon', 'A1'),
+      ('3', '2013-02-03T10:00', '', 'A1')) t(id, planned, delay, gate)`;
+    const file = await place.write('f.csv', sql);
+    const contract = { properties: { ...CONTRACT.properties, cost: { type: ['number', 'null'] } } };
+    const partition = await place.extract(file, { ...SPEC, contract, format: 'csv' });
+    expect(partition.rules).toEqual([{ rule: 'delay: type integer', column: 'delay', count: 1 }]);
+    expect(await badKnownAt(place, partition)).toEqual(['infinity', '2013-02-02 10:00:00', 'infinity']);
+    // Of a value whose time hangs on another one, nobody knows.
+    const other = {
+      ...SPEC,
+      knownAt: { '*': 'planned - INTERVAL 30 DAY', delay: 'planned + to_minutes(length(gate))' },
+    };
+    const gateless = `SELECT '2' AS id, '2013-02-02T10:00' AS planned, 'soon' AS delay, NULL AS gate`;
+    const never = await place.extract(await place.write('g.csv', gateless), { ...other, contract, format: 'csv' });
+    expect(await badKnownAt(place, never)).toEqual(['infinity']);
+  });
+
   it('without any time is bad when the newest row of its file was known', async () => {
     const place = await workplace();
     const timeless = `(2, NULL, 5, 'A1', '1.0')`;
@@ -99,6 +128,22 @@ describe('a row that breaks its contract', () => {
     expect(partition.rules).toEqual([{ rule: 'unique (id)', column: null, count: 1 }]);
     expect(await badKnownAt(place, partition)).toEqual(['2013-01-02 10:00:00', 'infinity', 'infinity']);
     expect((await place.rows(partition.data, 'cost')).map(({ cost }) => cost)).toEqual(['1.5', '1.0', '1.0']);
+  });
+
+  it('repeats a key whatever is found out later about either row', async () => {
+    const place = await workplace();
+    const spec = { ...SPEC, contract: { ...CONTRACT, 'x-unique': ['id'] } };
+    const bad = async (first: string, second: string) => {
+      // The same key twice: known on 2 and on 5 January, the delay with its flight in February.
+      const sql = rows(`(1, TIMESTAMP '2013-02-01', ${first}, '1.0')`, `(1, TIMESTAMP '2013-02-04', ${second}, '1.0')`);
+      return badKnownAt(place, await place.extract(await place.write('f.parquet', sql), spec));
+    };
+    const second = '2013-01-05 00:00:00';
+    expect(await bad(`5, 'A1'`, `5, 'A1'`)).toEqual(['infinity', second]);
+    expect(await bad(`500, 'A1'`, `5, 'A1'`)).toEqual(['2013-02-01 08:20:00', second]);
+    expect(await bad(`5, 'A1'`, `500, 'A1'`)).toEqual(['infinity', second]);
+    // Broken from the start: the second is the first good one.
+    expect(await bad(`5, 'a1'`, `5, 'A1'`)).toEqual(['2013-01-02 00:00:00', 'infinity']);
   });
 
   it('counts once though several rules are broken, and all rules are counted', async () => {

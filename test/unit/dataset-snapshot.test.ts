@@ -100,11 +100,26 @@ describe('a snapshot', () => {
       ),
     });
     await publish(place, { partitions: parts, freshness: '7d', asOf: '2013-01-10T00:00:00Z' });
-    const early = publish(place, { partitions: parts, freshness: '7d', asOf: '2012-01-01T00:00:00Z' });
-    await expect(early).rejects.toMatchObject({
-      code: 'REFIT_DATA_STALE',
-      message: expect.stringContaining('no event known'),
+  });
+
+  it('fails as of a date before its data, and says when that starts', async () => {
+    const place = await workplace();
+    const parts = await partitions(place);
+    const early = (asOf: string, partitions = parts) =>
+      expect(publish(place, { partitions, freshness: '7d', asOf })).rejects;
+    // Flights are known a day ahead.
+    await early('2012-01-01T00:00:00Z').toMatchObject({
+      code: 'REFIT_WINDOW_EMPTY',
+      message: 'Source "flights" has no data as of 2012-01-01T00:00:00Z: it starts at 2012-12-31T00:00:00Z.',
     });
+    await early('2012-12-31T12:00:00Z').toMatchObject({
+      code: 'REFIT_WINDOW_EMPTY',
+      message: expect.stringContaining('it starts at 2013-01-01T00:00:00Z'),
+    });
+    await early('2012-01-01T00:00:00Z', []).toMatchObject({ code: 'REFIT_WINDOW_EMPTY' });
+    expect(await stored(place)).toEqual([]);
+    // Without a freshness, events still to come are as good as any.
+    expect((await publish(place, { partitions: parts, asOf: '2012-12-31T12:00:00Z' })).newestEvent).toBeNull();
   });
 
   it('counts keys that several files share', async () => {

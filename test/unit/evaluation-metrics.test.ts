@@ -6,11 +6,11 @@ import {
   brier,
   calibrationTable,
   expectedCalibrationError,
-  logLoss,
   metricsOf,
   rocCurve,
   wilson,
 } from '../../core/evaluation/metrics.ts';
+import { logLoss } from '../../core/training/log-loss.ts';
 
 const scores = (...values: number[]) => Float64Array.from(values);
 const labels = (...values: number[]) => Uint8Array.from(values);

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { buildTrainingSet, type TrainingSetInput, writeTrainingSet } from '../../core/features/build-training-set.ts';
 import { readTrainingSet } from '../../core/features/read-table.ts';
 import type { Snapshot } from '../../core/spec/artifacts.ts';
-import { type Bench, createBench, iso, type Shape, time } from './features.fixture.ts';
+import { type Bench, createBench, iso, type Shape, time, valuesOf } from './features.fixture.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -141,6 +142,40 @@ describe('a training set', () => {
     const hours = [...table.predictAtMs].map((ms) => (ms - Date.UTC(2024, 0, 1)) / 3_600_000);
     expect([...(table.numbers.temp ?? [])]).toEqual(hours.map((hour) => hour % 30));
     expect(table.slices.town).toEqual(table.slices.place);
+  });
+
+  test("takes '' and what float32 cannot hold as missing, in fields, in look-ups and in windows", async () => {
+    const odd = `SELECT * REPLACE (CASE id % 4 WHEN 0 THEN '' ELSE town END AS town, (CASE id % 5 WHEN 0 THEN 'infinity'::DOUBLE
+      WHEN 1 THEN -1e300 WHEN 2 THEN 'nan'::DOUBLE ELSE delay END) AS delay) FROM (${trips(0, 2400)})`;
+    const views: TrainingSetInput['views'] = [
+      {
+        ...{ kind: 'fields', name: 'own', source: 'trips' },
+        fields: [
+          { name: 'place', expr: 'town' },
+          { name: 'large', expr: 'CASE id % 3 WHEN 0 THEN 1e39 WHEN 1 THEN -1e39 ELSE id END' },
+          { name: 'huge', expr: '340282366920938463463374607431768211455::UHUGEINT - id::UHUGEINT' },
+        ],
+      },
+      {
+        ...{ kind: 'window', name: 'd', source: 'trips', by: { id: 'id' }, on: 'leaves', over: '30d' },
+        aggregate: (['sum', 'avg', 'min', 'max'] as const).map((fn) => ({ name: fn, fn, expr: 'delay' })),
+      },
+    ];
+    const spine = { ...input({}).spine, predictAt: 'leaves + INTERVAL 6 HOUR', label: 'id % 3 = 0' };
+    const changes = { views, spine, slices: [] };
+    const set = await writeTrainingSet(input(await publish([odd]), changes), bench.context());
+    const file = await bench.blobs.path(set.data);
+    const { categories, numbers } = await readTrainingSet(file, set);
+    expect(new Set(categories.place)).toEqual(new Set(['oslo', 'rome', null]));
+    const ids = await withDuckDb({ scratch: bench.scratch }, (db) =>
+      valuesOf(db, `SELECT id::INTEGER FROM read_parquet('${file}')`),
+    );
+    for (const [row, [id]] of (ids as number[][]).entries()) {
+      const known = (id as number) % 5 > 2 && (id as number) % 50 !== 7;
+      expect(numbers.large?.[row]).toEqual((id as number) % 3 === 2 ? id : Number.NaN);
+      for (const fn of ['sum', 'avg', 'min', 'max']) expect(Number.isNaN(numbers[fn]?.[row])).toBe(!known);
+    }
+    expect(numbers.huge?.every((value) => !(Math.abs(value) === Infinity))).toBe(true);
   });
 
   test('is the same whatever the threads, the files or the order of their rows', async () => {

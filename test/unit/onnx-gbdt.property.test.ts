@@ -86,13 +86,14 @@ function textOf(trees: TreeArrays[]): string {
 
 const ZERO = Math.fround(1e-35);
 
-/** LightGBM's Tree::Predict, on the arrays of the text; its C API reads tiny values as 0 first. */
+/** LightGBM's Tree::Predict, on the arrays of the text; its C API reads tiny values as 0 first. Infinite = missing. */
 function reference(tree: TreeArrays, row: number[]): number {
   if (tree.feature.length === 0) return tree.leaves[0] as number;
   let node = 0;
   while (node >= 0) {
     const decision = tree.decision[node] as number;
-    let value = row[tree.feature[node] as number] as number;
+    const given = row[tree.feature[node] as number] as number;
+    let value = Math.abs(given) === Infinity ? Number.NaN : given;
     const threshold = tree.threshold[node] as number;
     let left: boolean;
     if (decision & 1) {

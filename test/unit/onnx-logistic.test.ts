@@ -37,7 +37,8 @@ function reference(model: LogisticNative, row: number): number {
   let z = model.intercept;
   for (const { feature, mean, scale, impute, weight, missingWeight } of model.numbers) {
     const x = TABLE.numbers[feature as 'delay'][row] as number;
-    z += (weight * ((Number.isNaN(x) ? impute : x) - mean)) / scale + (Number.isNaN(x) ? missingWeight : 0);
+    const missing = !Number.isFinite(x);
+    z += (weight * ((missing ? impute : x) - mean)) / scale + (missing ? missingWeight : 0);
   }
   for (const { feature, levels, weights, otherWeight } of model.categories) {
     z += weights[levels.indexOf(TABLE.categories[feature as 'origin'][row] ?? '')] ?? otherWeight;

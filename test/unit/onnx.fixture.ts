@@ -16,7 +16,7 @@ export const FIXTURES = [
 export interface Fixture {
   native: NativeModel & { format: 'lightgbm' };
   table: ModelInput;
-  /** LightGBM's own, by row. */
+  /** LightGBM's own, by row; of no use where a number is infinite: training never sees one, the graph calls it missing. */
   probabilities: number[];
 }
 
@@ -36,6 +36,33 @@ export function readFixture(name: string): Fixture {
 /** JSON has no infinities and no NaN: numpy's words stand for them. */
 function toNumber(value: string | number | null): number {
   return Number(String(value).replace('inf', 'Infinity'));
+}
+
+/** The rows of a fixture without an infinite number, and what LightGBM answers them. */
+export function finiteRows({ table, probabilities }: Fixture): Pick<Fixture, 'table' | 'probabilities'> {
+  const columns = Object.values(table.numbers);
+  const infinite = (row: number) => columns.some((values) => Math.abs(values[row] as number) === Infinity);
+  const kept = [...Array(table.rows).keys()].filter((row) => !infinite(row));
+  const pick = <T>(values: ArrayLike<T>) => kept.map((row) => values[row] as T);
+  const of = <T, U>(record: Record<string, T>, take: (values: T) => U) =>
+    Object.fromEntries(Object.entries(record).map(([name, values]): [string, U] => [name, take(values)]));
+  return {
+    table: {
+      rows: kept.length,
+      numbers: of(table.numbers, (values) => Float32Array.from(pick(values))),
+      categories: of(table.categories, (values) => pick(values)),
+    },
+    probabilities: pick(probabilities),
+  };
+}
+
+/** The table with every infinite number made missing. */
+export function withoutInfinities(table: ModelInput): ModelInput {
+  const numbers = Object.entries(table.numbers).map(([name, values]): [string, Float32Array] => [
+    name,
+    values.map((value) => (Math.abs(value) === Infinity ? Number.NaN : value)),
+  ]);
+  return { ...table, numbers: Object.fromEntries(numbers) };
 }
 
 /** What the exported graph answers. */

@@ -1,8 +1,9 @@
+import type { Decision } from '../../core/registry/routing.ts';
 import type { VersionDraft } from '../../core/registry/versions.ts';
 import type { RunResult } from '../../core/spec/run.ts';
 import { STAGES } from '../../core/spec/stages.ts';
 import { sha256 } from '../../core/store/digest.ts';
-import type { BlobStore } from '../../core/store/ports.ts';
+import type { BlobStore, ObjectStore } from '../../core/store/ports.ts';
 
 export const MODEL = 'flight-delays';
 export const passed = { name: 'auc at least 0.7', passed: true, value: 0.73, limit: 0.7, reason: 'ok' };
@@ -56,4 +57,34 @@ export function runResult(over: Partial<RunResult> = {}): RunResult {
     model: { name: MODEL, version: 1, sha256: sha256('model'), path: 'models/flight-delays/1' },
     ...over,
   };
+}
+
+/** A rule's decision to promote. */
+export const decision = (version: number, over: Partial<Decision> = {}): Decision => ({
+  ...{ model: MODEL, version, decisionId: `d${version}`, by: 'rule', reason: 'all gates passed', gates: [passed] },
+  ...{ runId: `run-${version}`, workflowId: 'train/flight-delays' },
+  ...over,
+});
+
+/** A store that fails at its n-th write: before anything is written, or after, when only the answer is lost. */
+export function failingAt(
+  objects: ObjectStore,
+  n: number,
+  when: 'before' | 'after',
+): { store: ObjectStore; writes(): number } {
+  let writes = 0;
+  async function write<T>(work: () => Promise<T>): Promise<T> {
+    writes += 1;
+    if (writes >= n && when === 'before') throw new Error('crash');
+    const done = await work();
+    if (writes >= n) throw new Error('crash');
+    return done;
+  }
+  const store: ObjectStore = {
+    ...objects,
+    put: (...args) => write(() => objects.put(...args)),
+    putFile: (...args) => write(() => objects.putFile(...args)),
+    delete: (...args) => write(() => objects.delete(...args)),
+  };
+  return { store, writes: () => writes };
 }

@@ -55,6 +55,15 @@ test('missing numbers get a weight of their own', async () => {
   expect(at(term.impute) + term.missingWeight).toBeCloseTo(logit(2 / 3), 6);
 });
 
+test('an infinite number is a missing one', async () => {
+  const x = (odd: number) => Float32Array.of(0, 0, 1, 1, odd, -odd, 2, odd);
+  const label = Uint8Array.of(0, 1, 0, 1, 1, 1, 1, 0);
+  const model = (odd: number) => fitted({ features: [number('x')], numbers: { x: x(odd) }, label });
+  const { native, predictions } = await model(Infinity);
+  expect(native).toEqual((await model(Number.NaN)).native);
+  expect(predictions.every(Number.isFinite)).toBe(true);
+});
+
 test('at the optimum the penalised gradient is zero, also with a strong penalty and separable data', async () => {
   const x = Float32Array.of(-3, -2, -1, 1, 2, 3);
   const label = Uint8Array.of(0, 0, 0, 1, 1, 1);

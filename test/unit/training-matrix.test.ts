@@ -23,6 +23,21 @@ test('levels come from the training rows, in order of name; what is unseen or mi
   expect([...toMatrix(table, rowsOf(table, 'test'), levels).values]).toEqual([6, 0]);
 });
 
+test("'' is no level, and '' and infinities are missing", () => {
+  const odd: TrainingTable = {
+    ...table,
+    numbers: { temp: Float32Array.of(1, Infinity, 3, 4, -Infinity, 6) },
+    categories: { carrier: ['UA', 'AA', '', 'UA', 'ZZ', ''] },
+  };
+  const rows = Uint32Array.from([0, 1, 2, 3, 4, 5]);
+  expect(vocabularies(odd, rowsOf(odd, 'train'))).toEqual({ carrier: ['AA', 'UA'] });
+  const missing = { ...odd, numbers: { temp: Float32Array.of(1, Number.NaN, 3, 4, Number.NaN, 6) } };
+  const levels = { carrier: ['AA', 'UA'] };
+  expect(toMatrix(odd, rows, levels)).toEqual(
+    toMatrix({ ...missing, categories: { carrier: ['UA', 'AA', null, 'UA', 'ZZ', null] } }, rows, levels),
+  );
+});
+
 test('a share of rows is the newest of them', () => {
   expect([...rowsOf(table, 'train', 0.5)]).toEqual([2, 3]);
   expect([...rowsOf(table, 'train', 0.01)]).toEqual([3]);

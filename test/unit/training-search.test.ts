@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Trial } from '../../core/spec/artifacts.ts';
+import { gbdt } from '../../core/spec/define.ts';
 import type { SearchSpec } from '../../core/spec/pipeline.ts';
 import { bestTrial, proposeTrials } from '../../core/spec/search.ts';
+import { trialSlice } from '../../core/training/run-trial.ts';
 
 const SPEC: SearchSpec = {
   trials: 40,
@@ -84,4 +86,24 @@ test('the best of equals is the earlier; no search proposes nothing', () => {
   expect(bestTrial([trial(2, 0.4), trial(1, 0.4), trial(0, 0.5)])?.trial).toBe(1);
   expect(bestTrial([trial(0, Number.NaN)])).toBeUndefined();
   expect(proposeTrials({ ...SPEC, trials: 0 }, 1, [], 4)).toEqual([]);
+});
+
+test('the best of a search is never worse than the declared parameters, with or without knowing where they lie', () => {
+  // The declared parameters are the best of all: nothing in the space comes near.
+  const loss = (params: Record<string, number>) => (Object.keys(params).length === 0 ? 0.1 : lossOf(params));
+  for (const declared of [DECLARED, undefined]) {
+    const finished: Trial[] = [];
+    for (let at = 0; at < SPEC.trials; at += SPEC.batch) {
+      for (const { index, params } of proposeTrials(SPEC, 7, finished, SPEC.batch, declared))
+        finished.push({ trial: index, params, logLoss: loss(params), rounds: 1 });
+    }
+    expect(bestTrial(finished)?.params).toEqual({});
+  }
+});
+
+test('a trial does not depend on how long the model itself trains', () => {
+  const model = gbdt({ params: { num_leaves: 31 } });
+  expect(trialSlice({ ...model, rounds: 400, chunk: 20, resources: 'gpu' })).toEqual(trialSlice(model));
+  expect(trialSlice({ ...model, params: { num_leaves: 63 } })).not.toEqual(trialSlice(model));
+  expect(trialSlice({ ...model, earlyStopping: 5 })).not.toEqual(trialSlice(model));
 });

@@ -1,0 +1,59 @@
+/** Opens a table nobody has described yet: all of it as the view `raw`, some of it as the table `sample`. */
+import { symlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { RawColumn } from '../../dataset/column-types.ts';
+import { type DuckDb, literal } from '../../dataset/duckdb.ts';
+import { listPartitions } from '../../dataset/partitions.ts';
+import { openRaw } from '../../dataset/raw-table.ts';
+import { RefitError } from '../../spec/errors.ts';
+
+export interface OpenTable {
+  db: DuckDb;
+  format: 'parquet' | 'csv';
+  rows: number;
+  columns: RawColumn[];
+  /** SQL condition over `__row` that picks the rows looked at closely; `true` where that is all of them. */
+  sampled: string;
+}
+
+/** Rows that types, categories and leaks are judged by; counts, times and labels are always of all rows. */
+export const SAMPLE_ROWS = 50_000;
+
+/** `parquet` or `csv` by a file's name. @throws RefitError REFIT_USAGE for another kind of file */
+export function formatOf(file: string): 'parquet' | 'csv' {
+  const name = file.toLowerCase();
+  if (/\.(parquet|pq)$/.test(name)) return 'parquet';
+  if (/\.(csv|tsv|txt)(\.gz|\.zst)?$/.test(name)) return 'csv';
+  throw new RefitError(
+    'REFIT_USAGE',
+    `--from ${file} is neither Parquet nor CSV by its name; convert it to one of them.`,
+  );
+}
+
+/**
+ * Opens the files that `source` (a path or a glob) names. @param scratch an empty folder
+ * @throws RefitError REFIT_USAGE (no rows), REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE
+ */
+export async function openTable(db: DuckDb, root: string, source: string, scratch: string): Promise<OpenTable> {
+  const format = formatOf(source);
+  const files = await listPartitions(root, 'init', { path: source });
+  // By links, as the extraction does by a copy: what DuckDB takes for a wildcard may stand in a file's name.
+  for (const [index, file] of files.entries()) await symlink(file.path, path.join(scratch, `input-${index}`));
+  const place = { source: path.basename(source), file: files[0]?.name ?? source };
+  const columns = await openRaw(db, path.join(scratch, 'input-*'), format, place);
+  if (format === 'csv') await parseOnce(db, scratch);
+  const [count] = await db.rows<{ n: number }>('SELECT count(*)::DOUBLE AS n FROM raw');
+  const rows = count?.n ?? 0;
+  if (rows === 0) throw new RefitError('REFIT_USAGE', `${source} has no rows; init needs data to look at.`);
+  const every = Math.ceil(rows / SAMPLE_ROWS);
+  const sampled = every === 1 ? 'true' : `hash(__row) % ${every} = 0`;
+  await db.run(`CREATE TEMP TABLE sample AS SELECT * FROM raw WHERE ${sampled}`);
+  return { db, format, rows, columns, sampled };
+}
+
+/** Text is parsed once, into a file that is quick to read again. */
+async function parseOnce(db: DuckDb, scratch: string): Promise<void> {
+  const file = literal(path.join(scratch, 'table.parquet'));
+  await db.run(`COPY (SELECT * FROM raw) TO ${file} (FORMAT parquet)`);
+  await db.run(`CREATE OR REPLACE TEMP VIEW raw AS SELECT * FROM read_parquet(${file})`);
+}

@@ -1,0 +1,328 @@
+/**
+ * What the commands print with `--json`, one schema a command. Scripts read these: fields may be added, not renamed. What
+ * `refit run` prints is `RunResult` and `RunHandle` of run.ts.
+ */
+import type { Static } from 'typebox';
+import Type from 'typebox';
+import { FeatureInfo } from './artifacts.ts';
+import { GateResult } from './evaluation.ts';
+import { Progress, RunResult } from './run.ts';
+import { StageResult } from './stages.ts';
+
+const Nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const Text = Nullable(Type.String());
+/** ISO UTC. */
+const Time = Type.String();
+const Version = Type.Integer({ minimum: 1 });
+
+/** Any command that fails; the HTTP API uses the same shape. */
+export const CliError = Type.Object({
+  error: Type.Object({
+    code: Type.String({ pattern: '^REFIT_[A-Z_]+$' }),
+    message: Type.String(),
+    cure: Type.String(),
+    details: Type.Record(Type.String(), Type.Unknown()),
+  }),
+});
+export type CliError = Static<typeof CliError>;
+
+/** States of a run's workflow. */
+export const RUN_STATUSES = ['running', 'completed', 'failed', 'cancelled', 'terminated', 'timedOut'] as const;
+export type RunStatusName = (typeof RUN_STATUSES)[number];
+const RunStatusName = Type.Enum([...RUN_STATUSES]);
+
+/** A run as the server's index knows it. */
+export const RunSummary = Type.Object({
+  workflowId: Type.String(),
+  runId: Type.String(),
+  pipeline: Type.String(),
+  status: RunStatusName,
+  startedAt: Time,
+  endedAt: Nullable(Time),
+  /** So far, while it runs. */
+  seconds: Type.Number(),
+  /** Where it is, or where it stopped; 'done' when it went through. */
+  stage: Text,
+  /** promoted, unchanged, rejected, failed; or waiting (for a person). */
+  verdict: Text,
+  version: Nullable(Version),
+  /** cli, schedule, operator, client, … */
+  trigger: Text,
+});
+export type RunSummary = Static<typeof RunSummary>;
+
+/** `refit runs`: newest start first. */
+export const RunList = Type.Object({ runs: Type.Array(RunSummary) });
+export type RunList = Static<typeof RunList>;
+
+/** `refit status`. */
+export const RunStatus = Type.Object({
+  ...RunSummary.properties,
+  asOf: Text,
+  stages: Type.Array(StageResult),
+  /** What it does right now; absent where nothing answers for it. */
+  progress: Type.Optional(Progress),
+  /** The version that waits for a person. */
+  waiting: Type.Optional(Type.Object({ version: Version, since: Time, until: Time })),
+  /** Steps that failed and are being tried again. */
+  retrying: Type.Array(Type.Object({ activity: Type.String(), attempt: Type.Integer(), message: Type.String() })),
+  failure: Type.Optional(CliError.properties.error),
+  result: Type.Optional(RunResult),
+  /** The run in the Temporal UI. */
+  ui: Text,
+  /** The evaluation page. */
+  report: Text,
+});
+export type RunStatus = Static<typeof RunStatus>;
+
+/** `refit cancel`. */
+export const Cancellation = Type.Object({
+  workflowId: Type.String(),
+  runId: Type.String(),
+  /** False where the run had ended already. */
+  requested: Type.Boolean(),
+  status: RunStatusName,
+});
+export type Cancellation = Static<typeof Cancellation>;
+
+/** A value that differs between two sides; null where a side has none. */
+export const Difference = Type.Object({ path: Type.String(), a: Type.Unknown(), b: Type.Unknown() });
+export type Difference = Static<typeof Difference>;
+
+const Side = <Schema extends Type.TSchema>(schema: Schema) => ({ a: Nullable(schema), b: Nullable(schema) });
+const ComparedRun = Type.Object({
+  workflowId: Type.String(),
+  runId: Type.String(),
+  pipeline: Type.String(),
+  asOf: Type.String(),
+  startedAt: Time,
+  seconds: Type.Number(),
+  verdict: Type.String(),
+  /** Digest of the pipeline's declaration. */
+  spec: Text,
+  model: Type.Object({ name: Type.String(), version: Version, sha256: Type.String() }),
+});
+
+/** `refit runs --compare A B`. */
+export const RunComparison = Type.Object({
+  a: ComparedRun,
+  b: ComparedRun,
+  /** Differences of the arguments, e.g. `asOf`, `set.model.rounds`. */
+  input: Type.Array(Difference),
+  /** Differences of the pipelines' declarations, field by field. */
+  spec: Type.Array(Difference),
+  metrics: Type.Array(
+    Type.Object({
+      split: Type.String(),
+      metric: Type.String(),
+      ...Side(Type.Number()),
+      /** b − a */
+      difference: Nullable(Type.Number()),
+    }),
+  ),
+  gates: Type.Array(Type.Object({ name: Type.String(), ...Side(GateResult) })),
+  stages: Type.Array(Type.Object({ name: Type.String(), ...Side(StageResult) })),
+  /** Differences of the models' parameters, rounds included. */
+  params: Type.Array(Difference),
+});
+export type RunComparison = Static<typeof RunComparison>;
+
+/** What became of a version. */
+const VersionState = Type.Enum(['champion', 'former', 'rejected', 'undecided', 'incomplete']);
+const Decision = Type.Object({
+  action: Type.String(),
+  version: Version,
+  by: Type.String(),
+  reason: Type.String(),
+  at: Time,
+});
+
+export const ModelSummary = Type.Object({
+  model: Type.String(),
+  versions: Type.Integer(),
+  /** Null before the first promotion. */
+  champion: Nullable(Type.Object({ version: Version, asOf: Type.String(), sha256: Type.String() })),
+  /** Of the champion on its test period. */
+  metrics: Nullable(RunResult.properties.metrics.properties.test),
+  lastDecision: Nullable(Decision),
+});
+export type ModelSummary = Static<typeof ModelSummary>;
+
+/** `refit models`. */
+export const ModelList = Type.Object({ models: Type.Array(ModelSummary) });
+export type ModelList = Static<typeof ModelList>;
+
+export const VersionSummary = Type.Object({
+  version: Version,
+  state: VersionState,
+  asOf: Text,
+  createdAt: Text,
+  metrics: Nullable(RunResult.properties.metrics.properties.test),
+});
+export type VersionSummary = Static<typeof VersionSummary>;
+
+/** `refit model`: one version, the champion (or the newest) unless named. */
+export const ModelDescription = Type.Object({
+  model: Type.String(),
+  version: Version,
+  state: VersionState,
+  asOf: Type.String(),
+  createdAt: Time,
+  sha256: Type.String(),
+  seenUntil: Type.String(),
+  trainer: Type.String(),
+  rounds: Type.Integer(),
+  params: Type.Record(Type.String(), Type.Unknown()),
+  metrics: RunResult.properties.metrics,
+  gates: Type.Array(GateResult),
+  features: Type.Array(FeatureInfo),
+  importance: Type.Array(Type.Object({ feature: Type.String(), share: Type.Number() })),
+  signature: Type.Unknown(),
+  lineage: Type.Object({
+    pipeline: Type.String(),
+    trainingSet: Type.String(),
+    /** Source → snapshot. */
+    sources: Type.Record(Type.String(), Type.String()),
+  }),
+  /** Files of the version in the store. */
+  folder: Type.String(),
+  files: Type.Array(Type.String()),
+  report: Text,
+  /** Why it may not be promoted. */
+  barred: Nullable(Type.Object({ by: Type.String(), reason: Type.String(), at: Time })),
+  decisions: Type.Array(Decision),
+  versions: Type.Array(VersionSummary),
+});
+export type ModelDescription = Static<typeof ModelDescription>;
+
+/** `refit lineage`: from the raw files to the model, each by its digest (SHA-256, hex). */
+export const LineageTree = Type.Object({
+  model: Type.String(),
+  version: Version,
+  asOf: Type.String(),
+  sha256: Type.String(),
+  /** Digest of the pipeline's declaration. */
+  pipeline: Type.String(),
+  /** Runs that decided on the version. */
+  runs: Type.Array(Type.Object({ workflowId: Type.String(), runId: Type.String() })),
+  trainingSet: Type.Object({
+    digest: Type.String(),
+    /** Null where its step is no longer in the store. */
+    rows: Nullable(Type.Object({ train: Type.Integer(), validate: Type.Integer(), test: Type.Integer() })),
+  }),
+  sources: Type.Array(
+    Type.Object({
+      source: Type.String(),
+      snapshot: Type.String(),
+      partitions: Type.Array(
+        Type.Object({
+          /** File, relative to the project's root. */
+          name: Type.String(),
+          /** Of the extracted partition. */
+          sha256: Type.String(),
+          rows: Nullable(Type.Integer()),
+          /** Of the raw file; several where files with other bytes gave this very partition. */
+          raw: Type.Array(Type.String()),
+        }),
+      ),
+    }),
+  ),
+});
+export type LineageTree = Static<typeof LineageTree>;
+
+/** `refit audit`: decisions in order; not intact = exit 1. */
+export const AuditReport = Type.Object({
+  model: Type.String(),
+  intact: Type.Boolean(),
+  problems: Type.Array(Type.Object({ sequence: Type.Integer(), problem: Type.String() })),
+  entries: Type.Array(
+    Type.Object({
+      sequence: Type.Integer(),
+      at: Time,
+      action: Type.String(),
+      version: Version,
+      by: Type.String(),
+      reason: Type.String(),
+      workflowId: Type.String(),
+      runId: Type.String(),
+      previousHash: Type.String(),
+      hash: Type.String(),
+    }),
+  ),
+});
+export type AuditReport = Static<typeof AuditReport>;
+
+/** `refit approve`, `refit reject`. */
+export const DecisionOutcome = Type.Object({
+  model: Type.String(),
+  version: Version,
+  decision: Type.Enum(['approve', 'reject']),
+  by: Type.String(),
+  reason: Type.String(),
+  /** The run that waited. */
+  workflowId: Type.String(),
+  runId: Type.String(),
+  status: RunStatusName,
+  /** Null where the run has not come to one yet. */
+  verdict: Text,
+});
+export type DecisionOutcome = Static<typeof DecisionOutcome>;
+
+/** `refit features join`. */
+export const FeatureJoin = Type.Object({
+  pipeline: Type.String(),
+  asOf: Type.String(),
+  /** Absolute path of the table that was written. */
+  out: Type.String(),
+  rows: Type.Integer(),
+  features: Type.Array(FeatureInfo),
+  /** Features that are columns of the spine itself: kept as given. */
+  given: Type.Array(Type.String()),
+  /** Features that are empty because the spine has neither its key nor the columns they are made of. */
+  empty: Type.Array(Type.String()),
+  seconds: Type.Number(),
+});
+export type FeatureJoin = Static<typeof FeatureJoin>;
+
+const OnlineValue = Type.Union([Type.Number(), Type.String(), Type.Null()]);
+
+/** `refit features get`: values as they are served at a time. */
+export const FeatureValues = Type.Object({
+  pipeline: Type.String(),
+  view: Text,
+  key: Type.Record(Type.String(), Type.String()),
+  at: Time,
+  /** What the online store was brought to. */
+  asOf: Type.String(),
+  /** False where the online store has no row of that key. */
+  found: Type.Boolean(),
+  features: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      view: Type.String(),
+      /** As served: null when it is missing or expired. */
+      value: OnlineValue,
+      /** As stored. */
+      stored: OnlineValue,
+      /** Null where the row has no event time, or there is none. */
+      eventAt: Nullable(Time),
+      ageSeconds: Nullable(Type.Number()),
+      ttl: Text,
+      expired: Type.Boolean(),
+    }),
+  ),
+});
+export type FeatureValues = Static<typeof FeatureValues>;
+
+/** `refit features materialize`. */
+export const Materialization = Type.Object({
+  pipeline: Type.String(),
+  asOf: Type.String(),
+  entities: Type.Integer(),
+  rows: Type.Integer(),
+  /** Rows that were newer than what was there. */
+  written: Type.Integer(),
+  store: Type.String(),
+  seconds: Type.Number(),
+});
+export type Materialization = Static<typeof Materialization>;

@@ -1,0 +1,155 @@
+/** Trips and the buses they take, as tables with known-at times, for tests of online features. */
+import path from 'node:path';
+import { createLmdbOnlineStore } from '../../core/features/lmdb-online-store.ts';
+import type { OnlineStore } from '../../core/features/online-store.ts';
+import type { Snapshot } from '../../core/spec/artifacts.ts';
+import type { FeatureView, SpineSpec } from '../../core/spec/pipeline.ts';
+import { type Bench, createBench, rowsSql, type Shape, time } from './features.fixture.ts';
+
+export interface OnlineBench extends Bench {
+  openStore(): OnlineStore;
+  /** A folder's name below `scratch` that nobody had before. */
+  fresh(name: string): string;
+  /** A trip is planned ten hours ahead, gets its bus two hours before it leaves, and arrives after one hour and its delay. */
+  publishTrips(trips: Trip[], buses: Bus[]): Promise<Record<string, Snapshot>>;
+}
+
+export async function createOnlineBench(): Promise<OnlineBench> {
+  const bench = await createBench();
+  const stores: OnlineStore[] = [];
+  let folders = 0;
+  const fresh = (name: string) => path.join(bench.scratch, `${name}-${folders++}`);
+  return {
+    ...bench,
+    fresh,
+    openStore() {
+      const store = createLmdbOnlineStore(fresh('store'));
+      stores.push(store);
+      return store;
+    },
+    publishTrips: (trips, buses) => publish(bench, trips, buses),
+    async remove() {
+      await Promise.all(stores.map((store) => store.close()));
+      await bench.remove();
+    },
+  };
+}
+
+const TRIPS: Shape = {
+  id: ['VARCHAR', '__known_0'],
+  town: ['VARCHAR', '__known_0'],
+  bus: ['INTEGER', '__known_1'],
+  leaves: ['TIMESTAMP', '__known_0'],
+  arrives: ['TIMESTAMP', '__known_2'],
+  delay: ['DOUBLE', '__known_2'],
+};
+const BUSES: Shape = {
+  number: ['BIGINT', '__known_0'],
+  seats: ['INTEGER', '__known_0'],
+  color: ['VARCHAR', '__known_1'],
+};
+const TIMES = ['__event_at', '__bad_known_at'];
+const columnsOf = (shape: Shape, known: number) => [
+  ...Object.keys(shape),
+  ...Array.from({ length: known }, (_, i) => `__known_${i}`),
+  ...TIMES,
+];
+const typesOf = (shape: Shape, known: number) => [
+  ...Object.values(shape).map(([type]) => type),
+  ...Array.from({ length: known + 2 }, () => 'TIMESTAMP'),
+];
+
+export interface Trip {
+  town: string | null;
+  bus: number | null;
+  leaves: number;
+  delay: number;
+}
+export interface Bus {
+  number: number;
+  seats: number;
+  color: string | null;
+  known: [number, number];
+}
+
+const quoted = (value: string | null) => (value === null ? 'NULL' : `'${value.replaceAll("'", "''")}'`);
+
+async function publish(bench: Bench, trips: Trip[], buses: Bus[]): Promise<Record<string, Snapshot>> {
+  const tripRows = trips.map(({ town, bus, leaves, delay }, i) => {
+    const arrives = time(leaves + 1 + delay);
+    return [
+      `'t${i}'`,
+      quoted(town),
+      String(bus ?? 'NULL'),
+      time(leaves),
+      arrives,
+      String(delay),
+      time(leaves - 10),
+      time(leaves - 2),
+      arrives,
+      time(leaves),
+      time(Infinity),
+    ];
+  });
+  const busRows = buses.map(({ number, seats, color, known }) => [
+    String(number),
+    String(seats),
+    quoted(color),
+    ...known.map(time),
+    time(null),
+    time(Infinity),
+  ]);
+  return {
+    trips: await bench.publish('trips', TRIPS, [rowsSql(columnsOf(TRIPS, 3), typesOf(TRIPS, 3), tripRows)]),
+    buses: await bench.publish('buses', BUSES, [rowsSql(columnsOf(BUSES, 2), typesOf(BUSES, 2), busRows)]),
+  };
+}
+
+export const SPINE: SpineSpec = {
+  source: 'trips',
+  key: ['id'],
+  predictAt: 'leaves',
+  label: 'delay > 1',
+  labelKnownAt: 'arrives',
+};
+export const VIEWS: FeatureView[] = [
+  {
+    kind: 'fields',
+    name: 'own',
+    source: 'trips',
+    fields: [
+      { name: 'town', expr: 'town' },
+      { name: 'odd', expr: 'bus % 2 = 1' },
+      { name: 'hour', expr: 'hour(leaves)', cyclical: 24 },
+    ],
+  },
+  {
+    kind: 'latest',
+    name: 'of_bus',
+    source: 'buses',
+    by: { bus: 'number' },
+    fields: [
+      { name: 'seats', expr: 'seats' },
+      { name: 'color', expr: 'color' },
+      { name: 'bus', expr: 'number' },
+    ],
+  },
+  {
+    kind: 'latest',
+    name: 'last',
+    source: 'trips',
+    by: { bus: 'bus' },
+    on: 'arrives',
+    ttl: '6h',
+    fields: [{ name: 'last_delay', expr: 'delay / 3' }],
+  },
+  {
+    ...{ kind: 'window', name: 'around', source: 'trips', by: { town: 'town', bus: 'bus' }, on: 'arrives', over: '8h' },
+    aggregate: [
+      { name: 'n', fn: 'count' },
+      { name: 'mean', fn: 'avg', expr: 'delay / 7' },
+      { name: 'worst', fn: 'max', expr: 'delay' },
+    ],
+  },
+];
+export const INPUT = { spine: SPINE, views: VIEWS };
