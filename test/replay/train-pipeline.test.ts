@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
@@ -9,30 +9,36 @@ import { workflowBundle } from '../../workers/bundle.ts';
 const HISTORIES = fileURLToPath(new URL('../histories', import.meta.url));
 const STATE = fileURLToPath(new URL('../../.refit', import.meta.url));
 
-/** Recorded by `node --import tsx test/support/record-history.ts` from a real run of the flights pipeline. */
-const RECORDED = 'train-pipeline.promoted.json';
+/** Recorded by `node --import tsx test/support/record-history.ts` from real runs of the flights pipeline. */
+const NAMES = (await readdir(HISTORIES)).filter((name) => name.endsWith('.json'));
+const NEWEST = 'train-pipeline.promoted.json';
 
 interface HistoryJson {
   events: { eventType: string; activityTaskScheduledEventAttributes?: { activityType: { name: string } } }[];
 }
 
-describe('replay of the recorded run', () => {
+const read = async (name: string) => JSON.parse(await readFile(path.join(HISTORIES, name), 'utf8')) as HistoryJson;
+
+describe('replay of recorded runs', () => {
   let codePath: string;
-  let recorded: HistoryJson;
   beforeAll(async () => {
     codePath = await workflowBundle(STATE);
-    recorded = JSON.parse(await readFile(path.join(HISTORIES, RECORDED), 'utf8')) as HistoryJson;
   });
   const replay = (history: HistoryJson) =>
-    Worker.runReplayHistory({ workflowBundle: { codePath }, replayName: RECORDED }, historyFromJSON(history));
+    Worker.runReplayHistory({ workflowBundle: { codePath }, replayName: NEWEST }, historyFromJSON(history));
 
-  test('today’s workflow takes every step that was recorded', async () => {
+  test('those of today and of before run keys are there', () => {
+    expect(NAMES.sort()).toEqual(['train-pipeline.before-run-keys.json', NEWEST]);
+  });
+
+  test.each(NAMES)('today’s workflow takes every step of %s', async (name) => {
+    const recorded = await read(name);
     expect(recorded.events.length).toBeGreaterThan(50);
     await replay(recorded);
   });
 
   test('a history with two activities exchanged is refused', async () => {
-    const tampered = structuredClone(recorded);
+    const tampered = await read(NEWEST);
     const scheduled = tampered.events.flatMap((event) => event.activityTaskScheduledEventAttributes ?? []);
     const features = scheduled.find(({ activityType }) => activityType.name === 'buildTrainingSet');
     const evaluation = scheduled.find(({ activityType }) => activityType.name === 'evaluateCandidate');
