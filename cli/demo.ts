@@ -1,10 +1,10 @@
 import { Command } from 'commander';
+import { RefitClient } from '../client/index.ts';
 import { compose, type Places, placesOf } from '../core/compose/refit.ts';
 import type { RunResult } from '../core/spec/run.ts';
 import { type PredictedEntity, predictUpcoming } from './predict-upcoming.ts';
 import { projectRoot } from './project.ts';
 import { openStack, type Stack } from './stack.ts';
-import { startRun } from './start-run.ts';
 import { bold, dim, green, say, table, yellow } from './terminal.ts';
 import { summary, watchRun } from './watch-run.ts';
 
@@ -23,8 +23,16 @@ export function demoCommand(exit: (status: number) => void): Command {
     )
     .option('--json', 'print both RunResults and the predictions as JSON on standard output')
     .option('--debug', 'print stack traces')
+    .addHelpText('after', EXAMPLES)
     .action(async (options: Options) => exit(await demo(options)));
 }
+
+const EXAMPLES = `
+Examples:
+  refit demo
+  refit demo --json | jq '.runs[].metrics.test'
+
+A second time everything is found in the step cache.`;
 
 async function demo({ json }: Options): Promise<number> {
   const places = placesOf(projectRoot());
@@ -55,7 +63,7 @@ async function demo({ json }: Options): Promise<number> {
 
 async function act(stack: Stack, number: number, asOf: string, quiet: boolean): Promise<RunResult> {
   say(`\n${bold(`Run ${number}: as of ${asOf.slice(0, 10)}`)} ${dim('(nothing that became known later is used)')}`);
-  const handle = await startRun(stack.client, { pipeline: PIPELINE, asOf }, 'demo');
+  const { handle } = await new RefitClient(stack.client).start({ pipeline: PIPELINE, asOf }, { trigger: 'demo' });
   const result = await watchRun(handle, { quiet });
   if (!quiet) process.stdout.write(summary(result, stack.ui));
   return result;

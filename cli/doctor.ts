@@ -8,9 +8,18 @@ import { bold, green, red } from './terminal.ts';
 export function doctorCommand(exit: (status: number) => void): Command {
   return new Command('doctor')
     .description('Show what is here, what is missing, and how to get it.')
-    .option('--json', 'print the list as JSON')
+    .option('--json', 'print the list as JSON on standard output')
+    .option('--debug', 'print stack traces')
+    .addHelpText('after', EXAMPLES)
     .action(async ({ json }: { json?: boolean }) => exit(await doctor(json === true)));
 }
+
+const EXAMPLES = `
+Examples:
+  refit doctor
+  refit doctor --json | jq -r '.parts[] | select(.ok | not) | .cure'
+
+Exit status: 0 all is here, 1 something is missing.`;
 
 async function doctor(json: boolean): Promise<number> {
   const places = placesOf(projectRoot());

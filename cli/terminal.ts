@@ -1,6 +1,7 @@
-/** Writing for people: everything goes to standard error, so that standard output stays with the result. */
+/** Writing for people: progress goes to standard error, so that standard output stays with the result. */
 
-const colours = process.stderr.isTTY === true && process.env.NO_COLOR === undefined;
+// A table on standard output is painted, too: whoever pipes it elsewhere must not have to strip anything.
+const colours = process.stderr.isTTY === true && process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 const paint = (code: number) => (text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
 
 export const bold = paint(1);

@@ -13,6 +13,7 @@ import { createPromoteActivities } from '../activities/promote.ts';
 import { createTrainActivities } from '../activities/train.ts';
 import { compose, placesOf, type Refit } from '../core/compose/refit.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
+import { cacheFolder } from '../infra/parts.mjs';
 import { workflowBundle as workflowBundleFile } from './bundle.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
 
@@ -39,6 +40,8 @@ function activitiesOf(role: Role, refit: Refit): object {
  * project; Temporal is found as @temporalio/envconfig reads TEMPORAL_*.
  */
 export async function runWorkers(roles: readonly Role[]): Promise<void> {
+  const leave = () => process.exit(1);
+  process.once('disconnect', leave);
   Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT', 'SIGHUP'] });
   const refit = compose(placesOf(process.env.REFIT_ROOT ?? process.cwd()));
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
@@ -50,6 +53,7 @@ export async function runWorkers(roles: readonly Role[]): Promise<void> {
   const workers: Worker[] = [];
   for (const role of roles) workers.push(await Worker.create(await optionsOf(role, refit, { connection, namespace })));
   // Started by the CLI: when that is gone, nobody waits for us any more.
+  process.removeListener('disconnect', leave);
   process.once('disconnect', () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   });
@@ -67,7 +71,7 @@ async function optionsOf(
 ): Promise<WorkerOptions> {
   const common = { ...base, taskQueue: TaskQueue[role], shutdownGraceTime: '2s', shutdownForceTime: '10s' } as const;
   if (role === 'control') {
-    const workflowBundle = { codePath: await workflowBundleFile(refit.places.state) };
+    const workflowBundle = { codePath: await workflowBundleFile(refit.places.state, cacheFolder) };
     return { ...common, workflowBundle, maxCachedWorkflows: 200 };
   }
   return {

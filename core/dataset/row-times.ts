@@ -36,7 +36,8 @@ export async function addTimes(db: DuckDb, source: string, columns: string[], sp
   const types = new Map(await describe(db, 'checked'));
   const groups = knownGroups(spec.knownAt ?? {});
   const known = (name: string): string[] | undefined => {
-    const own = spec.knownAt?.[name];
+    // A column may be called `constructor`, which every object has.
+    const own = Object.hasOwn(spec.knownAt ?? {}, name) ? spec.knownAt?.[name] : undefined;
     return own === undefined ? undefined : [groups.get(own.trim()) ?? STAR];
   };
   const layer: Layer = {
@@ -210,7 +211,7 @@ function invalid(source: string, where: string, why: string): never {
 export async function failingExpression(db: DuckDb, source: string, spec: TimesSpec): Promise<RefitError | undefined> {
   const columns = (await describe(db, 'timed')).map(([name]) => name);
   // In the order they build on one another, so that the first to fail is the cause.
-  const derived = columns.filter((name) => spec.derive[name] !== undefined);
+  const derived = columns.filter((name) => Object.hasOwn(spec.derive, name));
   const times: [where: string, sql: string][] = Object.entries(spec.knownAt ?? {}).map(([key, sql]) => [
     `knownAt.${key}`,
     sql,

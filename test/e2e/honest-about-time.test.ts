@@ -58,7 +58,7 @@ describe('what became known after asOf changes neither features nor model', () =
   const poisonFlights = (before: string) => {
     const wrong = (column: string, values: string[]) =>
       `(CASE flight % ${values.length} ${values.map((value, i) => `WHEN ${i} THEN ${value}`).join(' ')} END)::BIGINT AS ${column}`;
-    // These two say when the flight departed and landed: before asOf they may not claim that it did.
+    // These two say when the flight departed and landed: before asOf they may not claim that it did. The others may be anything.
     const careful = (column: string, values: string[]) =>
       wrong(column, values)
         .replace('(CASE', `(CASE WHEN flight % 2 = 0 AND ${later('departs')} THEN -9999 ELSE (CASE`)
@@ -66,8 +66,8 @@ describe('what became known after asOf changes neither features nor model', () =
     const replaced = (time: string, column: string) =>
       `CASE WHEN ${later(time)} THEN poisoned.${column} ELSE honest.${column} END AS ${column}`;
     return `WITH honest AS (SELECT row_number() OVER () AS row, * FROM (${timed(before)})),
-      poisoned AS (SELECT row, ${careful('dep_time', ['NULL', '1', '2400'])}, ${careful('dep_delay', ['1999', 'NULL', '1234'])},
-        ${wrong('arr_time', ['NULL', '2'])}, ${careful('arr_delay', ['1999', 'NULL', '-100'])},
+      poisoned AS (SELECT row, ${wrong('dep_time', ['NULL', '-9999', '1', '2400'])}, ${careful('dep_delay', ['1999', 'NULL', '1234'])},
+        ${wrong('arr_time', ['NULL', '2'])}, ${wrong('arr_delay', ['1999', 'NULL', '-9999', '-100'])},
         ${careful('air_time', ['1199', 'NULL', '900'])}, 'ZZZ' AS tailnum, 'ZZ' AS carrier, 'ZZZ' AS dest, 5999 AS distance FROM honest)
       SELECT honest.* EXCLUDE (row, departs, departed, landed) REPLACE (
         ${[

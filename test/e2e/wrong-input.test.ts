@@ -114,6 +114,12 @@ describe('failed runs (exit 1)', () => {
 
   test('empty window', () => expectError([...RUN, '--set', 'split.train.min=6mo'], 1, 'REFIT_WINDOW_EMPTY', /2013-01/));
 
+  test('a date before all data', () => {
+    const early = [...SMALL.slice(0, 2), '--as-of', '2012-06-01', ...SMALL.slice(4)];
+    const sentence = /^Source "(flights|weather)" has no data as of 2012-06-01T00:00:00Z: it starts at 201[23]-/;
+    return expectError(early, 1, 'REFIT_WINDOW_EMPTY', sentence);
+  });
+
   test('Temporal unreachable', () =>
     expectError(SMALL, 1, 'REFIT_TEMPORAL_UNREACHABLE', /127\.0\.0\.1:9/, { TEMPORAL_ADDRESS: '127.0.0.1:9' }));
 

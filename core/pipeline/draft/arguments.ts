@@ -29,5 +29,7 @@ export async function columnsOf(db: DuckDb, option: string, sql: string, names: 
 
 export function unknownColumn(option: string, name: string, names: readonly string[]): RefitError {
   const hint = nearest(name, [...names]);
-  return new RefitError('REFIT_USAGE', `${option} ${quoted(name)}: the table has no such column${hint}.`, { columns: names });
+  return new RefitError('REFIT_USAGE', `${option} ${quoted(name)}: the table has no such column${hint}.`, {
+    columns: names,
+  });
 }

@@ -39,7 +39,8 @@ function unfit(column: ColumnProfile): string | undefined {
   if (filled === 0) return 'it is empty';
   if (name.startsWith('__')) return 'names that begin with two underscores are reserved';
   if (holds === 'nested' || holds === 'other') return `a model takes no ${column.fileType.slice(0, 40)}`;
-  if (holds === 'date' || holds === 'date-time') return 'a time by itself means nothing to a model; how long ago it was might';
+  if (holds === 'date' || holds === 'date-time')
+    return 'a time by itself means nothing to a model; how long ago it was might';
   if (distinct === 1 && nulls === 0) return 'it is the same in every row';
   if (unsure) return unsure;
   if (holds === 'text') return unfitText(column);
@@ -64,7 +65,9 @@ function sinceSql({ holds, sql }: ColumnProfile, time: string): { sql?: string }
 
 /** Whole columns of 1, 2, 3 … count the rows. */
 export async function rowNumbers(db: DuckDb, candidates: readonly Candidate[]): Promise<Set<string>> {
-  const whole = candidates.filter(({ holds, distinct, filled, nulls }) => holds === 'integer' && distinct === filled && nulls === 0 && filled >= 50);
+  const whole = candidates.filter(
+    ({ holds, distinct, filled, nulls }) => holds === 'integer' && distinct === filled && nulls === 0 && filled >= 50,
+  );
   const found = new Set<string>();
   for (const { name } of whole) {
     const value = `try_cast(${identifier(name)} AS HUGEINT)`;
@@ -85,7 +88,7 @@ const MOST_LEAK_LEVELS = 100;
 /** Column → AUC that it reaches alone. */
 interface Leaks {
   leaks: Map<string, number>;
-  /** Those that come near it. */
+  /** Those that come near it, or are measures with a limit that parts the outcomes: which may be how the label was made. */
   suspects: Map<string, number>;
 }
 
@@ -107,10 +110,19 @@ export async function findLeaks(db: DuckDb, relation: string, candidates: readon
     const scores = kind === 'category' ? [shareSql(candidate.sql)] : numberSql(candidate);
     let auc = 0;
     for (const score of scores) auc = Math.max(auc, await aucOf(db, relation, score));
-    if (auc >= LEAK_AUC) found.leaks.set(candidate.name, auc);
-    else if (auc >= SUSPECT_AUC) found.suspects.set(candidate.name, auc);
+    if (auc < SUSPECT_AUC) continue;
+    const leak = auc >= LEAK_AUC && (kind === 'category' || (await isCopy(db, relation, candidate.sql)));
+    (leak ? found.leaks : found.suspects).set(candidate.name, auc);
   }
   return found;
+}
+
+/** Whether a number is the same, or missing, for all of one outcome: a copy of the label, or filled in because of it. */
+async function isCopy(db: DuckDb, relation: string, sql: string): Promise<boolean> {
+  const [row] = await db.rows<{ least: number }>(
+    `SELECT min(n)::DOUBLE AS least FROM (SELECT count(DISTINCT ${sql}) AS n FROM ${relation} WHERE __label IS NOT NULL GROUP BY __label)`,
+  );
+  return (row?.least ?? 0) <= 1;
 }
 
 function numberSql({ sql, nulls }: Candidate): string[] {

@@ -25,7 +25,9 @@ export function chooseModel({ train, test }: ChosenSplit): ChosenModel {
       feature_fraction: 0.8,
       lambda_l2: 1,
     },
-    ...(train.rows < SEARCH_FROM ? {} : { search: { trials: 4, rounds: 100, rowShare: train.rows > 200_000 ? 0.5 : 1 } }),
+    ...(train.rows < SEARCH_FROM
+      ? {}
+      : { search: { trials: 4, rounds: 100, rowShare: train.rows > 200_000 ? 0.5 : 1 } }),
     gates: {
       auc: chanceAuc(test),
       tolerance: test.rows < 1000 ? 0.05 : 0.01,

@@ -75,7 +75,9 @@ export async function chooseSplit(db: DuckDb, asOf: string, grain: Grain, time: 
       const proposal = await propose(db, asOf, grain, shares, from);
       if (proposal === undefined) continue;
       const counts = await countPeriods(db, asOf, proposal);
-      const enough = Object.values(counts).every(({ rows, positives }) => Math.min(positives, rows - positives) >= fewest);
+      const enough = Object.values(counts).every(
+        ({ rows, positives }) => Math.min(positives, rows - positives) >= fewest,
+      );
       if (enough) return { split: proposal, asOf, ...counts, from, to };
     }
   }
@@ -86,11 +88,16 @@ export async function chooseSplit(db: DuckDb, asOf: string, grain: Grain, time: 
 function refuse(rows: number, yes: number, times: number, time: string): void {
   if (rows === 0) throw usage(`No row has both a label and a time in ${time} at which it was known.`);
   if (yes === 0 || yes === rows) {
-    throw new RefitError('REFIT_LABEL_ONE_CLASS', `All ${rows} labelled rows have the label ${yes > 0}; a model needs both.`);
+    throw new RefitError(
+      'REFIT_LABEL_ONE_CLASS',
+      `All ${rows} labelled rows have the label ${yes > 0}; a model needs both.`,
+    );
   }
   if (times < 3) {
     const what = times === 1 ? 'one single time' : 'two times only';
-    throw usage(`${time} has ${what} in all labelled rows, and a model is tested on rows later than those it learned from: at least three times are needed.`);
+    throw usage(
+      `${time} has ${what} in all labelled rows, and a model is tested on rows later than those it learned from: at least three times are needed.`,
+    );
   }
   if (rows < FEWEST_ROWS) throw usage(`There are ${rows} labelled rows; at least ${FEWEST_ROWS} are needed.`);
 }
@@ -101,7 +108,13 @@ function usable(asOf: string): string {
 }
 
 /** Durations for shares of rows; undefined where periods would be empty. */
-async function propose(db: DuckDb, asOf: string, grain: Grain, [test, validate]: [number, number], from: string): Promise<SplitSpec | undefined> {
+async function propose(
+  db: DuckDb,
+  asOf: string,
+  grain: Grain,
+  [test, validate]: [number, number],
+  from: string,
+): Promise<SplitSpec | undefined> {
   const [cut] = await db.rows<{ t: string; v: string }>(`SELECT
       ${isoSql(`date_trunc('second', quantile_disc(asked_at, ${1 - test}))`)} AS t,
       ${isoSql(`date_trunc('second', quantile_disc(asked_at, ${(1 - test - validate).toFixed(3)}))`)} AS v FROM asked WHERE ${usable(asOf)}`);
@@ -114,7 +127,7 @@ async function propose(db: DuckDb, asOf: string, grain: Grain, [test, validate]:
   const first = new Date(from);
   if (validateFrom <= first) return undefined;
   const history = (validateFrom.getTime() - first.getTime()) / 1000;
-  return { test: testFor, validate: validateFor, train: { min: part(history / 2, grain), max: part(history * 2, grain) } };
+  return { test: testFor, validate: validateFor, train: halfToTwice(history, grain) };
 }
 
 /** From `start` to `end`, in a unit that reads well; at least one, and at least up to `start`. */
@@ -124,10 +137,11 @@ function duration(end: Date, start: Date, grain: Grain): string {
   return `${Math.max(1, Math.ceil(seconds / SECONDS[unit] - (unit === 'mo' ? 0.5 : 0)))}${unit}`;
 }
 
-/** About so many seconds, never more. */
-function part(seconds: number, grain: Grain): string {
-  const unit = unitFor(seconds, grain);
-  return `${Math.max(1, Math.floor(seconds / SECONDS[unit]))}${unit}`;
+/** Half of the history is enough, twice as much the most: in one unit, never more than half. */
+function halfToTwice(seconds: number, grain: Grain): { min: string; max: string } {
+  const unit = unitFor(seconds / 2, grain);
+  const units = (wanted: number) => `${Math.max(1, Math.floor(wanted / SECONDS[unit]))}${unit}`;
+  return { min: units(seconds / 2), max: units(seconds * 2) };
 }
 
 function unitFor(seconds: number, grain: Grain): Unit {
@@ -136,13 +150,18 @@ function unitFor(seconds: number, grain: Grain): Unit {
 }
 
 /** As `splitPeriods` and the training set count: a label known only after its period's end does not count there. */
-async function countPeriods(db: DuckDb, asOf: string, split: SplitSpec): Promise<Record<'train' | 'validate' | 'test', Counts>> {
+async function countPeriods(
+  db: DuckDb,
+  asOf: string,
+  split: SplitSpec,
+): Promise<Record<'train' | 'validate' | 'test', Counts>> {
   const end = new Date(asOf);
   const test = shift(end, split.test, -1);
   const validate = shift(test, split.validate, -1);
   const train = shift(validate, split.train.max, -1);
   const sql = (date: Date) => timestampLiteral(date.toISOString());
-  const within = (from: Date, to: Date) => `asked_at >= ${sql(from)} AND asked_at < ${sql(to)} AND known <= ${sql(to)} AND y IS NOT NULL`;
+  const within = (from: Date, to: Date) =>
+    `asked_at >= ${sql(from)} AND asked_at < ${sql(to)} AND known <= ${sql(to)} AND y IS NOT NULL`;
   const periods = { train: within(train, validate), validate: within(validate, test), test: within(test, end) };
   const items = Object.entries(periods).flatMap(([name, condition]) => [
     `count(*) FILTER (WHERE ${condition})::DOUBLE AS ${name}_rows`,
@@ -169,7 +188,9 @@ export async function onlineFor(db: DuckDb, asOf: string, grain: Grain): Promise
 export async function grainOf(db: DuckDb, relation: string, at: string): Promise<Grain> {
   const grains = ['day', 'hour', 'minute', 'second'] as const;
   const items = grains.map((grain) => `bool_and(date_trunc('${grain}', ${at}) = ${at}) AS ${grain}s`);
-  const [row = {}] = await db.rows<Record<string, boolean>>(`SELECT ${items.join(', ')} FROM ${relation} WHERE isfinite(${at})`);
+  const [row = {}] = await db.rows<Record<string, boolean>>(
+    `SELECT ${items.join(', ')} FROM ${relation} WHERE isfinite(${at})`,
+  );
   return grains.find((grain) => row[`${grain}s`]) ?? 'none';
 }
 

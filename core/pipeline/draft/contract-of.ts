@@ -9,7 +9,9 @@ export function contractOf(
   used: ReadonlySet<string>,
   label: LabelReading,
 ): Record<string, unknown> {
-  const named = columns.filter(({ name, contract }) => used.has(name) && contract !== undefined && !name.startsWith('__'));
+  const named = columns.filter(
+    ({ name, contract }) => used.has(name) && contract !== undefined && !name.startsWith('__'),
+  );
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `A row of ${source}: the columns that the pipeline uses`,

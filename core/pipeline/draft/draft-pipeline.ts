@@ -91,12 +91,20 @@ async function draft(db: DuckDb, request: DraftRequest, scratch: string): Promis
   const source = sourceName(request.path);
   const name = nameGiver(columns.map((column) => column.name));
   const label = await readLabel(table, request.label, columns, { sql, model: request.name });
-  const time = await nameTime(db, { option: '--time', value: request.time, zone: request.zone, name }, columns, 'event_time');
+  const time = await nameTime(
+    db,
+    { option: '--time', value: request.time, zone: request.zone, name },
+    columns,
+    'event_time',
+  );
   const known = await labelKnown(db, request, columns, name);
   const used = new Set([...label.columns, ...time.columns, ...(known?.columns ?? [])]);
   const free = columns.filter((one) => !used.has(one.name));
   const key = await findKey(db, free, table.rows, wantedKey(request, columns));
-  const { candidates, leftOut } = chooseColumns(free.filter((one) => one !== key.column), time.at);
+  const { candidates, leftOut } = chooseColumns(
+    free.filter((one) => one !== key.column),
+    time.at,
+  );
 
   const needed = new Set([...used, ...(key.column ? [key.column.name] : []), ...candidates.map((one) => one.name)]);
   const derive: Record<string, Derived> = {};
@@ -106,7 +114,9 @@ async function draft(db: DuckDb, request: DraftRequest, scratch: string): Promis
   const ground = { db, table, source, sql, name, request, columns, label, time, known, derive, needed };
   const { over, grain, knownAt } = await completeTimes(ground);
   const keyName = nameKey(ground, key, candidates);
-  const guarded = label.columns.filter((one) => ![...time.columns, ...(known?.columns ?? []), key.column?.name].includes(one));
+  const guarded = label.columns.filter(
+    (one) => ![...time.columns, ...(known?.columns ?? []), key.column?.name].includes(one),
+  );
   await openTimed(ground, over, Object.fromEntries(guarded.map((column) => [column, knownAt])));
 
   const { split, notes } = await splitRows(ground, over, knownAt, grain);
@@ -160,7 +170,12 @@ async function labelKnown(
 function wantedKey({ key }: DraftRequest, columns: ColumnProfile[]): ColumnProfile | undefined {
   if (key === undefined) return undefined;
   const column = findColumn(columns, key);
-  if (!column) throw unknownColumn('--key', key, columns.map(({ name }) => name));
+  if (!column)
+    throw unknownColumn(
+      '--key',
+      key,
+      columns.map(({ name }) => name),
+    );
   return column;
 }
 
@@ -201,7 +216,10 @@ function nameKey({ derive, name, sql, time }: Ground, { column }: KeyReading, ca
   const parts = [time.at, ...candidates.slice(0, 12).map((one) => sql(one.name))];
   derive[made] = column
     ? { sql: sql(column.name), why: 'The key, by a name that can stand in a request.' }
-    : { sql: `md5(concat_ws('|', ${parts.join(', ')}))`, why: 'No column names a row: what stands in it does. Put your own key here if you have one.' };
+    : {
+        sql: `md5(concat_ws('|', ${parts.join(', ')}))`,
+        why: 'No column names a row: what stands in it does. Put your own key here if you have one.',
+      };
   return made;
 }
 
@@ -210,13 +228,27 @@ async function openTimed(ground: Ground, over: string, guarded: Record<string, s
   const { db, source, table, columns, derive, time, label } = ground;
   const sqls = Object.fromEntries(Object.entries(derive).map(([name, { sql }]) => [name, sql]));
   const spec = { derive: sqls, eventTime: over, knownAt: { '*': time.at, ...guarded } };
-  await told('--time', () => addTimes(db, source, columns.map(({ name }) => name), spec));
-  const [described] = await told('--label', () => db.rows<{ column_type: string }>(`DESCRIBE SELECT (${label.sql}) AS y FROM timed`));
+  await told('--time', () =>
+    addTimes(
+      db,
+      source,
+      columns.map(({ name }) => name),
+      spec,
+    ),
+  );
+  const [described] = await told('--label', () =>
+    db.rows<{ column_type: string }>(`DESCRIBE SELECT (${label.sql}) AS y FROM timed`),
+  );
   if (!/^(BOOLEAN|U?(TINY|SMALL|BIG)?INT(EGER)?)$/.test(described?.column_type ?? '')) {
-    throw new RefitError('REFIT_USAGE', `--label ${label.sql} gives ${described?.column_type}; it must be true or false, e.g. --label "amount > 100".`);
+    throw new RefitError(
+      'REFIT_USAGE',
+      `--label ${label.sql} gives ${described?.column_type}; it must be true or false, e.g. --label "amount > 100".`,
+    );
   }
   await told('--label', () =>
-    db.run(`CREATE TEMP TABLE looked AS SELECT *, (${label.sql})::BOOLEAN AS __label FROM timed WHERE NOT __broken AND (${table.sampled})`),
+    db.run(
+      `CREATE TEMP TABLE looked AS SELECT *, (${label.sql})::BOOLEAN AS __label FROM timed WHERE NOT __broken AND (${table.sampled})`,
+    ),
   );
 }
 
@@ -224,11 +256,9 @@ async function splitRows({ db, table, time, label }: Ground, over: string, known
   const when = (sql: string) => `(${sql})::TIMESTAMP`;
   await told('--label', () =>
     db.run(`CREATE TEMP TABLE asked AS SELECT ${when(time.at)} AS asked_at, greatest(coalesce(${when(knownAt)}, 'infinity'), ${when(time.at)}) AS known,
-      (${label.sql})::BOOLEAN AS y FROM timed WHERE NOT __broken AND isfinite(${when(time.at)})`),
+      ${when(over)} AS "over", (${label.sql})::BOOLEAN AS y FROM timed WHERE NOT __broken AND isfinite(${when(time.at)})`),
   );
-  const [newest] = await db.rows<{ at: string | null }>(
-    `SELECT ${isoSql(`max(${when(over)})`)} AS at FROM timed WHERE NOT __broken AND isfinite(${when(over)})`,
-  );
+  const [newest] = await db.rows<{ at: string | null }>(`SELECT ${isoSql('max("over")')} AS at FROM asked`);
   const asOf = newestEventOf(newest?.at ? [{ eventRange: { oldest: newest.at, newest: newest.at } }] : []);
   if (asOf === null) throw new RefitError('REFIT_USAGE', `--time ${time.column} is empty in every row.`);
   const split = await chooseSplit(db, asOf, grain, time.column);
@@ -237,17 +267,28 @@ async function splitRows({ db, table, time, label }: Ground, over: string, known
   const notes: string[] = [];
   const count = (rows: number) => rows.toLocaleString('en-US');
   const lost = table.rows - (counts?.timed ?? 0);
-  if (lost > 0) notes.push(`${count(lost)} of ${count(table.rows)} rows have no time in ${time.column} and are not used.`);
-  if (counts && counts.unlabelled > 0) notes.push(`${count(counts.unlabelled)} rows have no label; they are counted and left out of training.`);
-  if (counts && counts.late > 0) notes.push(`The label of ${count(counts.late)} rows is known only after the end of the data.`);
+  if (lost > 0)
+    notes.push(`${count(lost)} of ${count(table.rows)} rows have no time in ${time.column} and are not used.`);
+  if (counts && counts.unlabelled > 0)
+    notes.push(`${count(counts.unlabelled)} rows have no label; they are counted and left out of training.`);
+  if (counts && counts.late > 0)
+    notes.push(`The label of ${count(counts.late)} rows is known only after the end of the data.`);
   const { train, validate, test } = split;
   const few = Math.min(...[train, validate, test].map(({ rows, positives }) => Math.min(positives, rows - positives)));
-  if (few < 30) notes.push(`There are few rows of the rarer outcome (${few} in one of the periods): take the figures with a grain of salt.`);
+  if (few < 30)
+    notes.push(
+      `There are few rows of the rarer outcome (${few} in one of the periods): take the figures with a grain of salt.`,
+    );
   return { split, notes };
 }
 
 /** Candidates less what gives the label away or only counts rows; tells of both. */
-async function keepFeatures({ db, columns }: Ground, candidates: Candidate[], leftOut: LeftOut[], notes: string[]): Promise<Candidate[]> {
+async function keepFeatures(
+  { db, columns }: Ground,
+  candidates: Candidate[],
+  leftOut: LeftOut[],
+  notes: string[],
+): Promise<Candidate[]> {
   const dense = await rowNumbers(db, candidates);
   const usable = candidates.filter(({ name }) => !dense.has(name));
   const { leaks, suspects } = await findLeaks(db, 'looked', usable);
@@ -255,18 +296,29 @@ async function keepFeatures({ db, columns }: Ground, candidates: Candidate[], le
   const kept = honest.length > 0 ? honest : usable;
   if (kept.length === 0) {
     const why = leftOut.map(({ column, why }) => `${column}: ${why}`);
-    throw new RefitError('REFIT_USAGE', `No column is left to learn from (${listed(why)}).`, { leftOut });
+    const known = why.length === 0 ? 'there is none besides the label, the time and the key' : listed(why);
+    throw new RefitError('REFIT_USAGE', `No column is left to learn from: ${known}.`, { leftOut });
   }
   for (const name of dense) leftOut.push({ column: name, why: 'it only counts the rows', sql: identifier(name) });
   if (honest.length > 0) {
     for (const [name, auc] of leaks) {
       const { sql } = usable.find((one) => one.name === name) as Candidate;
-      leftOut.push({ column: name, why: `it alone tells the label (AUC ${auc.toFixed(3)}): known only afterwards?`, sql });
+      leftOut.push({
+        column: name,
+        why: `it alone tells the label (AUC ${auc.toFixed(3)}): known only afterwards?`,
+        sql,
+      });
     }
   } else {
-    notes.push(`${listed([...leaks.keys()])} alone tells the label and is all there is to learn from: is it known only afterwards?`);
+    notes.push(
+      `${listed([...leaks.keys()])} alone tells the label and is all there is to learn from: is it known only afterwards?`,
+    );
   }
-  for (const [name, auc] of suspects) notes.push(`${name} alone nearly tells the label (AUC ${auc.toFixed(2)}): make sure that it is known by then.`);
+  for (const [name, auc] of suspects) {
+    notes.push(
+      `${name} alone ${auc >= 0.999 ? 'tells' : 'nearly tells'} the label (AUC ${auc.toFixed(3)}): take it out if it is known only afterwards.`,
+    );
+  }
   const place = new Map(columns.map((column) => [column.name, column.place]));
   leftOut.sort((a, b) => (place.get(a.column) ?? 0) - (place.get(b.column) ?? 0));
   return kept;
@@ -277,16 +329,30 @@ function nameFeatures(kept: Candidate[], key: string, sql: ColumnSql): DraftFeat
   const give = nameGiver([key, 'predict_at']);
   const names = new Map<string, string>();
   const plain = ({ name }: Candidate) => /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/.test(name);
-  for (const one of [...kept.filter(plain), ...kept.filter((one) => !plain(one))]) names.set(one.name, give(one.name, one.place));
-  return kept.map((one) => ({ name: names.get(one.name) ?? sql(one.name), sql: one.sql, kind: one.kind, column: one.name }));
+  for (const one of [...kept.filter(plain), ...kept.filter((one) => !plain(one))])
+    names.set(one.name, give(one.name, one.place));
+  return kept.map((one) => ({
+    name: names.get(one.name) ?? sql(one.name),
+    sql: one.sql,
+    kind: one.kind,
+    column: one.name,
+  }));
 }
 
 /** The newest row, as a request would hold it. */
-async function sampleRow({ db, time }: Ground, features: DraftFeature[], key: string): Promise<Pick<Draft, 'sample' | 'sampleKey'>> {
+async function sampleRow(
+  { db, time }: Ground,
+  features: DraftFeature[],
+  key: string,
+): Promise<Pick<Draft, 'sample' | 'sampleKey'>> {
   const value = ({ sql, kind }: DraftFeature) => (kind === 'category' ? `(${sql})::VARCHAR` : `(${sql})::DOUBLE`);
   const items = features.map((feature, i) => `${value(feature)} AS f${i}`);
   const [row = {}] = await db.rows(`SELECT ${[`${identifier(key)} AS __key`, ...items].join(', ')} FROM looked
     WHERE isfinite((${time.at})::TIMESTAMP) ORDER BY (${time.at})::TIMESTAMP DESC, __row DESC LIMIT 1`);
-  const plain = (found: unknown) => (typeof found === 'bigint' ? Number(found) : Number.isNaN(found) ? null : (found ?? null));
-  return { sample: Object.fromEntries(features.map(({ name }, i) => [name, plain(row[`f${i}`])])), sampleKey: plain(row.__key) };
+  const plain = (found: unknown) =>
+    typeof found === 'bigint' ? Number(found) : Number.isNaN(found) ? null : (found ?? null);
+  return {
+    sample: Object.fromEntries(features.map(({ name }, i) => [name, plain(row[`f${i}`])])),
+    sampleKey: plain(row.__key),
+  };
 }

@@ -48,7 +48,12 @@ export async function findKey(
   const able = columns.filter((column) => unusable(column) === undefined && column.nulls === 0);
   const named = able
     .filter(({ name, distinct, filled }) => isNamedAsId(name) && (distinct >= FEWEST || distinct === filled))
-    .sort((a, b) => b.distinct - a.distinct || Number(ROW_NUMBER.test(a.name)) - Number(ROW_NUMBER.test(b.name)) || a.place - b.place)
+    .sort(
+      (a, b) =>
+        b.distinct - a.distinct ||
+        Number(ROW_NUMBER.test(a.name)) - Number(ROW_NUMBER.test(b.name)) ||
+        a.place - b.place,
+    )
     .slice(0, MOST_ASKED);
   for (const column of named.filter(({ distinct, filled }) => distinct === filled)) {
     if (await isUnique(db, column.name, rows)) return { column, because: 'it is called like a key and names each row' };
@@ -71,7 +76,8 @@ function looksLikeKey({ holds, distinct, filled, spaces, length, place }: Column
 }
 
 function unusable({ holds, contract, name }: ColumnProfile): string | undefined {
-  if (contract === undefined || name.startsWith('__')) return 'its values are no text and no whole numbers a key can be';
+  if (contract === undefined || name.startsWith('__'))
+    return 'its values are no text and no whole numbers a key can be';
   return holds === 'text' || holds === 'integer' ? undefined : `it holds ${holds} values, not text or whole numbers`;
 }
 
@@ -79,7 +85,10 @@ function refuse(column: ColumnProfile, rows: number): void {
   const why = unusable(column);
   if (why) throw new RefitError('REFIT_USAGE', `--key ${column.name} cannot name a row: ${why}.`);
   if (column.nulls === 0) return;
-  throw new RefitError('REFIT_USAGE', `--key ${column.name} cannot name a row: it is empty in ${column.nulls} of ${rows} rows.`);
+  throw new RefitError(
+    'REFIT_USAGE',
+    `--key ${column.name} cannot name a row: it is empty in ${column.nulls} of ${rows} rows.`,
+  );
 }
 
 async function isUnique(db: DuckDb, name: string, rows: number): Promise<boolean> {

@@ -1,10 +1,10 @@
 /** From a column with two values, or an SQL expression, to the yes-or-no question a model answers. */
 import { type DuckDb, identifier, literal } from '../../dataset/duckdb.ts';
 import { RefitError } from '../../spec/errors.ts';
-import type { ColumnSql } from './names.ts';
-import { listed, quoted } from './names.ts';
-import type { OpenTable } from './open-table.ts';
 import { columnsOf, findColumn } from './arguments.ts';
+import type { ColumnSql } from './names.ts';
+import { inShell, listed, quoted } from './names.ts';
+import type { OpenTable } from './open-table.ts';
 import type { ColumnProfile } from './profile.ts';
 
 export interface LabelReading {
@@ -25,7 +25,8 @@ const MISSING = ['', 'na', 'n/a', '#n/a', 'nan', 'null', 'none', 'nil', '-', '?'
 const YES = words(`yes y true t 1 on positive pos churn churned left lost leaver exited gone closed cancelled canceled
   cancel default defaulted fraud fraudulent bad failed failure fail late delayed spam attrited sick died dead malignant
   abnormal anomaly clicked converted conversion bought purchased accepted subscribed won hit ja oui si sí`);
-const NO = words(`no n false f 0 off negative neg stayed stay retained active existing current kept open paid ok good pass
+const NO =
+  words(`no n false f 0 off negative neg stayed stay retained active existing current kept open paid ok good pass
   passed success ontime normal legit legitimate genuine ham healthy alive survived benign rejected ignored nein non`);
 
 function words(text: string): Set<string> {
@@ -39,7 +40,7 @@ interface Value {
 }
 
 /** More different values than this are not listed in a message. */
-const MOST_LISTED = 8;
+const MOST_LISTED = 6;
 
 /**
  * Reads `--label`: a column's name, or an SQL expression. @param model the pipeline's name, e.g. `churn`
@@ -53,6 +54,9 @@ export async function readLabel(
 ): Promise<LabelReading> {
   const column = findColumn(columns, label);
   if (!column) return expression(table.db, label, columns);
+  if (column.name.startsWith('__')) {
+    throw new RefitError('REFIT_USAGE', `The label ${column.name} begins with two underscores, which is reserved; rename it.`);
+  }
   const own = sql(column.name);
   const values = await valuesOf(table.db, column);
   const filled = values.filter(({ value }) => !missing(value));
@@ -77,12 +81,19 @@ async function valuesOf(db: DuckDb, { name, holds, fileType }: ColumnProfile): P
   }
   const text = fileType === 'VARCHAR' ? `try_cast(${identifier(name)} AS DOUBLE)` : identifier(name);
   const number = holds === 'integer' || holds === 'number';
-  const value = number ? `coalesce((${text})::DOUBLE::VARCHAR, ${identifier(name)}::VARCHAR)` : `${identifier(name)}::VARCHAR`;
+  const value = number
+    ? `coalesce((${text})::DOUBLE::VARCHAR, ${identifier(name)}::VARCHAR)`
+    : `${identifier(name)}::VARCHAR`;
   const rows = await db.rows<{ v: string; n: number }>(
     `SELECT ${value} AS v, count(*)::DOUBLE AS n FROM raw WHERE ${identifier(name)} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50`,
   );
   return rows.map(({ v, n }) => ({
-    value: number && Number.isFinite(Number(v)) && v.trim() !== '' ? Number(v) : holds === 'boolean' ? v.toLowerCase() === 'true' : v,
+    value:
+      number && Number.isFinite(Number(v)) && v.trim() !== ''
+        ? Number(v)
+        : holds === 'boolean'
+          ? v.toLowerCase() === 'true'
+          : v,
     rows: n,
   }));
 }
@@ -97,8 +108,14 @@ function twoValues(column: ColumnProfile, own: string, all: Value[], model: stri
     if (!missing(value.value)) groups.set(normal(value.value), [...(groups.get(normal(value.value)) ?? []), value]);
   }
   const names = [...groups.keys()];
-  if (names.length === 1) throw oneClass(`The label ${column.name} is ${quoted(names[0] ?? '')} in every row that has one.`);
-  if (names.length > 2) throw notTwo(column, own, names);
+  if (names.length === 1)
+    throw oneClass(`The label ${column.name} is ${quoted(names[0] ?? '')} in every row that has one.`);
+  if (names.length > 2)
+    throw notTwo(
+      column,
+      own,
+      [...groups.values()].map(([first]) => String(first?.value)),
+    );
   const rows = new Map([...groups].map(([name, values]) => [name, values.reduce((sum, { rows }) => sum + rows, 0)]));
   const { name: positive, because } = choose(names as [string, string], rows, [column.name, model]);
   const spelled = groups.get(positive)?.[0]?.value ?? positive;
@@ -129,7 +146,8 @@ export function choose(
   const yes = only((value) => YES.has(value));
   const no = only((value) => NO.has(value));
   const bare = (value: string) => value.replaceAll(/[\s_-]/g, '');
-  const negates = (value: string, other: string) => /^(not?|non|un|in|dis)/.test(value) && bare(value).endsWith(bare(other));
+  const negates = (value: string, other: string) =>
+    /^(not?|non|un|in|dis)/.test(value) && bare(value).endsWith(bare(other));
   const negated = only((value) => negates(value, value === a ? b : a));
   const other = (value: string) => (value === a ? b : a);
   if (negated !== undefined) return { name: other(negated), because: `${quoted(negated)} is its opposite` };
@@ -156,12 +174,14 @@ function resembles(value: string, topic: string): boolean {
 
 function notTwo(column: ColumnProfile, own: string, names: string[]): RefitError {
   const number = column.holds === 'integer' || column.holds === 'number';
-  const few = names.length <= MOST_LISTED;
-  const values = `${few ? '' : 'more than '}${few ? names.length : MOST_LISTED} different values (${listed(names.slice(0, MOST_LISTED).map(quoted))}${few ? '' : ', …'})`;
   const sorted = names.map(Number).sort((x, y) => x - y);
-  const example = number ? `${own} > ${sorted[Math.floor(sorted.length / 2)] ?? 0}` : `${own} = ${literal(names[0] ?? '')}`;
-  const message = `The label ${column.name} has ${values}, and this version of Refit predicts yes or no; give a condition, e.g. --label "${example.replaceAll('"', '\\"')}".`;
-  return new RefitError('REFIT_USAGE', message, { column: column.name, values: names.slice(0, 50) });
+  const middle = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const many = names.length > MOST_LISTED;
+  const shown = names.slice(0, MOST_LISTED).map(quoted);
+  const values = `${many ? 'many' : names.length} different values (${many ? `${shown.join(', ')}, …` : listed(shown)})`;
+  const example = number ? `${own} > ${Number(middle.toPrecision(3))}` : `${own} = ${literal(names[0] ?? '')}`;
+  const message = `The label ${column.name} has ${values}, and this version of Refit predicts yes or no; give a condition, e.g. --label ${inShell(example)}.`;
+  return new RefitError('REFIT_USAGE', message, { column: column.name, values: names });
 }
 
 function oneClass(message: string): RefitError {

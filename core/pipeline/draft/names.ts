@@ -58,6 +58,11 @@ export function quoted(text: string): string {
   return JSON.stringify(short).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029').replaceAll('*/', '*\\/');
 }
 
+/** SQL in double quotes, as a shell takes it. */
+export function inShell(sql: string): string {
+  return `"${sql.replaceAll(/["\\$`]/g, '\\$&')}"`;
+}
+
 /** `a, b and c` */
 export function listed(items: readonly string[], most = 8): string {
   if (items.length <= 1) return items.join('');

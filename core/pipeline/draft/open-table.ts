@@ -1,5 +1,5 @@
 /** Opens a table nobody has described yet: all of it as the view `raw`, some of it as the table `sample`. */
-import { symlink } from 'node:fs/promises';
+import { open, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { RawColumn } from '../../dataset/column-types.ts';
 import { type DuckDb, literal } from '../../dataset/duckdb.ts';
@@ -39,6 +39,7 @@ export async function openTable(db: DuckDb, root: string, source: string, scratc
   const files = await listPartitions(root, 'init', { path: source });
   // By links, as the extraction does by a copy: what DuckDB takes for a wildcard may stand in a file's name.
   for (const [index, file] of files.entries()) await symlink(file.path, path.join(scratch, `input-${index}`));
+  if (format === 'csv') for (const file of files) await requireUtf8(file.path, file.name);
   const place = { source: path.basename(source), file: files[0]?.name ?? source };
   const columns = await openRaw(db, path.join(scratch, 'input-*'), format, place);
   if (format === 'csv') await parseOnce(db, scratch);
@@ -49,6 +50,25 @@ export async function openTable(db: DuckDb, root: string, source: string, scratc
   const sampled = every === 1 ? 'true' : `hash(__row) % ${every} = 0`;
   await db.run(`CREATE TEMP TABLE sample AS SELECT * FROM raw WHERE ${sampled}`);
   return { db, format, rows, columns, sampled };
+}
+
+/** What a file begins with tells its encoding. @throws RefitError REFIT_USAGE for text that is not UTF-8 */
+async function requireUtf8(file: string, name: string): Promise<void> {
+  if (/\.(gz|zst)$/i.test(name)) return;
+  const handle = await open(file);
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(1 << 20), 0, 1 << 20, 0);
+    // As a stream: the last character may be cut in two.
+    new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, bytesRead), { stream: true });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new RefitError(
+      'REFIT_USAGE',
+      `${name} is not UTF-8 text; convert it, e.g. iconv -f latin1 -t utf-8 ${name} > utf8.csv.`,
+    );
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Text is parsed once, into a file that is quick to read again. */

@@ -32,7 +32,12 @@ const TEXT = /^(VARCHAR|UUID|ENUM\()/;
 /** Profiles of all columns, in the file's order. */
 export async function profileColumns(table: OpenTable, sql: ColumnSql): Promise<ColumnProfile[]> {
   const { db, columns, format } = table;
-  const texts = await readTexts(db, 'sample', columns.filter(({ type }) => type === 'VARCHAR'), format === 'csv');
+  const texts = await readTexts(
+    db,
+    'sample',
+    columns.filter(({ type }) => type === 'VARCHAR'),
+    format === 'csv',
+  );
   const drafts = columns.map((column, i) => draft(column, i + 1, texts.get(column.name), sql));
   return countAll(db, drafts, format === 'csv');
 }
@@ -63,14 +68,22 @@ async function countAll(db: DuckDb, drafts: Draft[], text: boolean): Promise<Col
   for (let from = 0; from < drafts.length; from += BATCH) {
     const batch = drafts.slice(from, from + BATCH);
     const broken = batch.map((one) => brokenSql(one, text));
-    const [all = {}] = await db.rows(`SELECT ${batch.flatMap(({ name }, i) => [
-      `count(*) FILTER (WHERE ${identifier(name)} IS NULL)::DOUBLE AS nulls_${i}`,
-      `count(*) FILTER (WHERE ${broken[i]})::DOUBLE AS broken_${i}`,
-    ]).join(', ')} FROM raw`);
-    const [some = {}] = await db.rows(`SELECT ${batch.flatMap(({ name, holds }, i) => [
-      `count(${identifier(name)})::DOUBLE AS filled_${i}`,
-      `${holds === 'nested' ? '0' : `count(DISTINCT ${identifier(name)})`}::DOUBLE AS distinct_${i}`,
-    ]).join(', ')} FROM sample`);
+    const [all = {}] = await db.rows(
+      `SELECT ${batch
+        .flatMap(({ name }, i) => [
+          `count(*) FILTER (WHERE ${identifier(name)} IS NULL)::DOUBLE AS nulls_${i}`,
+          `count(*) FILTER (WHERE ${broken[i]})::DOUBLE AS broken_${i}`,
+        ])
+        .join(', ')} FROM raw`,
+    );
+    const [some = {}] = await db.rows(
+      `SELECT ${batch
+        .flatMap(({ name, holds }, i) => [
+          `count(${identifier(name)})::DOUBLE AS filled_${i}`,
+          `${holds === 'nested' ? '0' : `count(DISTINCT ${identifier(name)})`}::DOUBLE AS distinct_${i}`,
+        ])
+        .join(', ')} FROM sample`,
+    );
     for (const [i, { lenient, ...one }] of batch.entries()) {
       const counts = {
         nulls: Number(all[`nulls_${i}`]),

@@ -6,7 +6,15 @@ import { comment, object, property, text } from './typescript.ts';
 /** @param command the command line that made it, to say so at the top */
 export function renderPipeline(draft: Draft, command: string): string {
   const { request, model, source } = draft;
-  const imports = ['atLeast', draft.format, 'definePipeline', 'fields', 'gbdt', 'notWorseThanChampion', 'parity'].sort();
+  const imports = [
+    'atLeast',
+    draft.format,
+    'definePipeline',
+    'fields',
+    'gbdt',
+    'notWorseThanChampion',
+    'parity',
+  ].sort();
   return `${[
     `import { ${imports.join(', ')} } from 'refit/spec';`,
     '',
@@ -43,7 +51,10 @@ export function renderPipeline(draft: Draft, command: string): string {
 
   function modelLines({ split }: Draft): string[] {
     const lines = [
-      ...comment(`Gradient-boosted trees (LightGBM; params are its own), sized for ${count(split.train.rows)} training rows.`, '  '),
+      ...comment(
+        `Gradient-boosted trees (LightGBM; params are its own), sized for ${count(split.train.rows)} training rows.`,
+        '  ',
+      ),
       '  model: gbdt({',
       `    rounds: ${model.rounds},`,
       '    earlyStopping: 30,',
@@ -53,7 +64,13 @@ export function renderPipeline(draft: Draft, command: string): string {
       '  }),',
     ];
     if (model.search) return [...lines, ...searchLines(model.search)];
-    return [...lines, ...comment('Too few rows to tell one set of parameters from another: search: { trials: 8 } would try some.', '  ')];
+    return [
+      ...lines,
+      ...comment(
+        'Too few rows to tell one set of parameters from another: search: { trials: 8 } would try some.',
+        '  ',
+      ),
+    ];
   }
 }
 
@@ -120,7 +137,9 @@ function featureLines({ source, features, leftOut }: Draft): string[] {
     `    fields(${text(source)}, [`,
     ...features.map((feature) => `      ${field(feature)},`),
     ...(leftOut.length > 0 ? ['      // Left out:'] : []),
-    ...leftOut.flatMap(({ column, why, sql }) => comment(`${quoted(column)}: ${why}${sql ? `: { ${suggested(column)}: ${text(sql)} }` : ''}`, '      ')),
+    ...leftOut.flatMap(({ column, why, sql }) =>
+      comment(`${quoted(column)}: ${why}${sql ? `: { ${suggested(column)}: ${text(sql)} }` : ''}`, '      '),
+    ),
     '    ]),',
     '  ],',
   ];
@@ -135,9 +154,13 @@ function suggested(column: string): string {
 }
 
 function splitLines({ split: { split, train, validate, test, from, asOf } }: Draft): string[] {
-  const share = ({ rows, positives }: { rows: number; positives: number }) => `${count(rows)} rows (${count(positives)} positive)`;
+  const share = ({ rows, positives }: { rows: number; positives: number }) =>
+    `${count(rows)} rows (${count(positives)} positive)`;
   return [
-    ...comment(`Back from the end of the data (${asOf}; it begins ${from}): test ${share(test)}, validation ${share(validate)}, training ${share(train)}.`, '  '),
+    ...comment(
+      `Back from the end of the data (${asOf}; it begins ${from}): test ${share(test)}, validation ${share(validate)}, training ${share(train)}.`,
+      '  ',
+    ),
     `  split: { test: ${text(split.test)}, validate: ${text(split.validate)}, train: ${object(split.train)} },`,
   ];
 }

@@ -7,14 +7,17 @@ export function renderReadme(draft: Draft): string {
   const rows = [
     ['rows', `${code(request.path)}, described by [${source}.schema.json](${encodeURI(source)}.schema.json)`],
     ['asked at', `${code(time.column)} (${time.how})`],
-    ['answer', `${escape(label.means)} (${escape(label.because)})`],
+    ['answer', `${cell(label.means)} (${cell(label.because)})`],
     ['key', `${code(key.name)}: ${key.because}`],
-    ['periods', `training ${split.train.rows}, validation ${split.validate.rows}, test ${split.test.rows} labelled rows`],
+    [
+      'periods',
+      `training ${split.train.rows}, validation ${split.validate.rows}, test ${split.test.rows} labelled rows`,
+    ],
   ];
   return `${[
     `# ${name}`,
     '',
-    `**Will it turn out that ${escape(label.means)}?** A first pipeline, written by \`refit init\`; [pipeline.ts](pipeline.ts) says why`,
+    `**Will it turn out that ${cell(label.means)}?** A first pipeline, written by \`refit init\`; [pipeline.ts](pipeline.ts) says why`,
     'each thing is as it is.',
     '',
     '|   |   |',
@@ -23,8 +26,15 @@ export function renderReadme(draft: Draft): string {
     '',
     `Learns from ${features.map(({ name }) => code(name)).join(', ')}.`,
     '',
-    ...(leftOut.length > 0 ? ['| column | not learned from, because |', '| - | - |', ...leftOut.map(({ column, why }) => `| ${code(column)} | ${escape(why)} |`), ''] : []),
-    ...(notes.length > 0 ? [...notes.map((note) => `- ${escape(note)}`), ''] : []),
+    ...(leftOut.length > 0
+      ? [
+          '| column | not learned from, because |',
+          '| - | - |',
+          ...leftOut.map(({ column, why }) => `| ${code(column)} | ${cell(why)} |`),
+          '',
+        ]
+      : []),
+    ...(notes.length > 0 ? [...notes.map((note) => `- ${cell(note)}`), ''] : []),
     '```sh',
     `npx --no refit run ${name}     # train, evaluate, promote`,
     'npx --no refit dev             # then ask:',
@@ -36,7 +46,9 @@ export function renderReadme(draft: Draft): string {
 
 /** The fields of a request without anybody's values. */
 function typical({ sample }: Draft): string {
-  const fields = Object.entries(sample).map(([name, value]) => `${JSON.stringify(name)}: ${typeof value === 'string' ? '"…"' : '0'}`);
+  const fields = Object.entries(sample).map(
+    ([name, value]) => `${JSON.stringify(name)}: ${typeof value === 'string' ? '"…"' : '0'}`,
+  );
   return fields.length > 12 ? `${fields.slice(0, 12).join(', ')}, …` : fields.join(', ');
 }
 
@@ -44,6 +56,6 @@ function code(text: string): string {
   return `\`${text.replaceAll('`', "'").replaceAll('|', '\\|').replaceAll(/\s+/g, ' ')}\``;
 }
 
-function escape(text: string): string {
+function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').replaceAll('<', '&lt;');
 }

@@ -59,7 +59,9 @@ export async function readTexts(
       FROM (SELECT ${values.join(', ')} FROM ${relation})`);
     for (const [i, { name }] of batch.entries()) {
       const counts = Object.fromEntries(
-        Object.entries(row).flatMap(([key, value]) => (key.endsWith(`_${i}`) ? [[key.split('_')[0], Number(value)]] : [])),
+        Object.entries(row).flatMap(([key, value]) =>
+          key.endsWith(`_${i}`) ? [[key.split('_')[0], Number(value)]] : [],
+        ),
       ) as Counts;
       readings.set(name, readingOf(counts, text));
     }
@@ -72,7 +74,8 @@ const BATCH = 40;
 
 function countsSql(value: string, i: number): string[] {
   const count = (condition: string, name: string) => `count(*) FILTER (WHERE ${condition})::DOUBLE AS "${name}_${i}"`;
-  const iso = (wanted: ContractType) => convert({ name: value, type: 'VARCHAR' }, wanted, 'UTC', true)?.valueSql ?? 'NULL';
+  const iso = (wanted: ContractType) =>
+    convert({ name: value, type: 'VARCHAR' }, wanted, 'UTC', true)?.valueSql ?? 'NULL';
   return [
     `count(${value})::DOUBLE AS "filled_${i}"`,
     `coalesce(avg(length(${value})), 0)::DOUBLE AS "length_${i}"`,
@@ -123,7 +126,10 @@ function written(counts: Counts, most: (count: number) => boolean): Reading {
     return number((column) => `try_cast(replace(${column}, ',', '') AS DOUBLE)`);
   }
   if (most(counts.thousands) || most(counts.decimalComma)) {
-    return { ...text, unsure: 'its numbers can be read in two ways (is 1,234 more than a thousand, or a little over one?)' };
+    return {
+      ...text,
+      unsure: 'its numbers can be read in two ways (is 1,234 more than a thousand, or a little over one?)',
+    };
   }
   if (most(counts.marked)) {
     return number((column) => `try_cast(regexp_replace(${column}, '[^0-9.+-]', '', 'g') AS DOUBLE)`);

@@ -1,7 +1,7 @@
 /** From whatever a table says of time to an expression that gives UTC. */
 import { type DuckDb, identifier, literal } from '../../dataset/duckdb.ts';
 import { RefitError } from '../../spec/errors.ts';
-import { quoted } from './names.ts';
+import { inShell, quoted } from './names.ts';
 import type { ColumnProfile } from './profile.ts';
 
 export interface TimeReading {
@@ -35,7 +35,9 @@ const DATES = [
 const CLOCKS = ['', ' %H:%M', ' %H:%M:%S', ' %H:%M:%S.%f', ' %I:%M %p', ' %I:%M:%S %p', 'T%H:%M:%S', 'T%H:%M:%S.%f'];
 const ZONES = ['', ' UTC', ' GMT', ' %z', '%z', 'Z'];
 const FORMATS = [
-  ...DATES.flatMap((date) => CLOCKS.flatMap((clock) => (clock === '' ? [''] : ZONES).map((zone) => date + clock + zone))),
+  ...DATES.flatMap((date) =>
+    CLOCKS.flatMap((clock) => (clock === '' ? [''] : ZONES).map((zone) => date + clock + zone)),
+  ),
   '%a %b %d %H:%M:%S %Y',
 ];
 
@@ -54,7 +56,7 @@ export async function readTime(db: DuckDb, column: ColumnProfile, option: string
   if (column.fileType === 'VARCHAR') return written(db, column, option, zone);
   const example = await exampleOf(db, name);
   throw usage(
-    `${option} ${name} holds no times I can read (e.g. ${example}); give an SQL expression that makes one, e.g. ${option} "TIMESTAMP '2024-01-01' + to_days(${sql})".`,
+    `${option} ${name} holds no times I can read (e.g. ${example}); give an SQL expression that makes one, e.g. ${option} ${inShell(`TIMESTAMP '2024-01-01' + to_days(${sql})`)}.`,
   );
 }
 
@@ -82,29 +84,40 @@ async function written(db: DuckDb, { name, sql }: ColumnProfile, option: string,
   if (other !== undefined) {
     const [first = ''] = fits;
     throw usage(
-      `${option} ${name} can be read as ${first} and as ${other} (e.g. ${await exampleOf(db, name)}); say which, e.g. ${option} "try_strptime(${sql}, '${first}')".`,
+      `${option} ${name} can be read as ${first} and as ${other} (e.g. ${await exampleOf(db, name)}); say which, e.g. ${option} ${inShell(`try_strptime(${sql}, '${first}')`)}.`,
     );
   }
   const [format] = fits;
   if (format !== undefined) {
-    return { sql: inZone(`try_strptime(${sql}, ${literal(format)})`, format, zone), how: `text written ${format}`, plain: false };
+    return {
+      sql: inZone(`try_strptime(${sql}, ${literal(format)})`, format, zone),
+      how: `text written ${format}`,
+      plain: false,
+    };
   }
   const [cast] = await db.rows<{ ok: boolean }>(
     `SELECT count(try_cast(${own} AS TIMESTAMP)) >= count(*) * ${1 - MOST_BROKEN} AS ok FROM sample WHERE trim(${own}) <> ''`,
   );
-  if (cast?.ok) return { sql: inZone(`try_cast(${sql} AS TIMESTAMP)`, '', zone), how: 'text of dates and times', plain: false };
+  if (cast?.ok)
+    return { sql: inZone(`try_cast(${sql} AS TIMESTAMP)`, '', zone), how: 'text of dates and times', plain: false };
   throw usage(
-    `${option} ${name} holds no times I can read (e.g. ${await exampleOf(db, name)}); give an SQL expression that reads it, e.g. ${option} "try_strptime(${sql}, '%d.%m.%Y %H:%M')".`,
+    `${option} ${name} holds no times I can read (e.g. ${await exampleOf(db, name)}); give an SQL expression that reads it, e.g. ${option} ${inShell(`try_strptime(${sql}, '%d.%m.%Y %H:%M')`)}.`,
   );
 }
 
 /** Formats that read (nearly) every value: tried on some values, then on the sample. */
 async function fittingFormats(db: DuckDb, own: string): Promise<string[]> {
-  await db.run(`CREATE OR REPLACE TEMP TABLE time_texts AS SELECT DISTINCT ${own} AS t FROM sample WHERE trim(${own}) <> ''`);
+  await db.run(
+    `CREATE OR REPLACE TEMP TABLE time_texts AS SELECT DISTINCT ${own} AS t FROM sample WHERE trim(${own}) <> ''`,
+  );
   const fitting = async (formats: string[], limit: string): Promise<string[]> => {
     if (formats.length === 0) return [];
-    const counts = formats.map((format, i) => `count(try_strptime(t, ${literal(format)})) >= count(*) * ${1 - MOST_BROKEN} AS f${i}`);
-    const [row = {}] = await db.rows(`SELECT count(*) > 0 AS some, ${counts.join(', ')} FROM (SELECT t FROM time_texts ${limit})`);
+    const counts = formats.map(
+      (format, i) => `count(try_strptime(t, ${literal(format)})) >= count(*) * ${1 - MOST_BROKEN} AS f${i}`,
+    );
+    const [row = {}] = await db.rows(
+      `SELECT count(*) > 0 AS some, ${counts.join(', ')} FROM (SELECT t FROM time_texts ${limit})`,
+    );
     return row.some ? formats.filter((_, i) => row[`f${i}`] === true) : [];
   };
   return fitting(await fitting(FORMATS, 'ORDER BY hash(t) LIMIT 200'), '');
@@ -127,7 +140,9 @@ function inZone(sql: string, format: string, zone: string): string {
 
 async function exampleOf(db: DuckDb, name: string): Promise<string> {
   const own = identifier(name);
-  const [row] = await db.rows<{ v: string }>(`SELECT ${own}::VARCHAR AS v FROM sample WHERE ${own} IS NOT NULL LIMIT 1`);
+  const [row] = await db.rows<{ v: string }>(
+    `SELECT ${own}::VARCHAR AS v FROM sample WHERE ${own} IS NOT NULL LIMIT 1`,
+  );
   return quoted(row?.v ?? '');
 }
 

@@ -2,7 +2,7 @@
 
 /** A string in the quotes that need the fewest escapes: `a = 'x'` → "a = 'x'". */
 export function text(value: string): string {
-  const plain = !/[\\\n\r\t\u2028\u2029]/.test(value) && !/\p{Cc}/u.test(value);
+  const plain = !/[\\\u2028\u2029]|\p{Cc}/u.test(value);
   if (plain && !value.includes("'")) return `'${value}'`;
   if (plain && !value.includes('"')) return `"${value}"`;
   if (plain && !value.includes('`') && !value.includes('${')) return `\`${value}\``;
@@ -11,12 +11,16 @@ export function text(value: string): string {
 
 /** A property's name, quoted where it must be. */
 export function property(name: string): string {
-  return /^[A-Za-z_$][A-Za-z0-9_$]*$/.test(name) ? name : text(name);
+  if (/^[A-Za-z_$][A-Za-z0-9_$]*$/.test(name)) return name;
+  const quoted = text(name);
+  return quoted.startsWith('`') ? JSON.stringify(name) : quoted;
 }
 
 /** `{ a: 1, b: 2 }` */
 export function object(value: Readonly<Record<string, number | string>>): string {
-  const items = Object.entries(value).map(([key, item]) => `${property(key)}: ${typeof item === 'number' ? item : text(item)}`);
+  const items = Object.entries(value).map(
+    ([key, item]) => `${property(key)}: ${typeof item === 'number' ? item : text(item)}`,
+  );
   return `{ ${items.join(', ')} }`;
 }
 
@@ -25,8 +29,11 @@ export function comment(words: string, indent: string): string[] {
   const room = 116 - indent.length;
   const lines: string[] = [];
   let line = '';
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a control character in a column's name is shown as a space
-  for (const word of words.replaceAll(/[\s\u0000-\u001f\u2028\u2029]+/g, ' ').trim().split(' ')) {
+  // \p{C}: whatever ends a line or cannot be seen.
+  for (const word of words
+    .replaceAll(/[\s\p{C}\u2028\u2029]+/gu, ' ')
+    .trim()
+    .split(' ')) {
     if (line !== '' && line.length + word.length + 1 > room) {
       lines.push(line);
       line = '';

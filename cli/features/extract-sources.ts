@@ -1,0 +1,88 @@
+import type { Refit } from '../../core/compose/refit.ts';
+import { createExtractPartition, extractSlice } from '../../core/dataset/extract-partition.ts';
+import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
+import { fingerprintFile, listPartitions } from '../../core/dataset/partitions.ts';
+import { nothingKnown, publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
+import type { SourceFile } from '../../core/spec/activities.ts';
+import type { Snapshot } from '../../core/spec/artifacts.ts';
+import type { PipelineSpec } from '../../core/spec/pipeline.ts';
+import { LiveLine } from '../terminal.ts';
+
+export interface SourceFiles {
+  source: string;
+  files: SourceFile[];
+}
+
+interface Work {
+  refit: Refit;
+  spec: PipelineSpec;
+  signal: AbortSignal;
+}
+
+/** Looks at every file of every source, as a run does; what a run found is not looked at again. @throws RefitError of the sources */
+export async function inspectSources({ refit, spec, signal }: Work): Promise<SourceFiles[]> {
+  const { cache, places } = refit;
+  const step = createInspectPartition({ root: places.root });
+  const line = new LiveLine();
+  const found: SourceFiles[] = [];
+  for (const [source, declared] of Object.entries(spec.sources)) {
+    const files: SourceFile[] = [];
+    for (const { name, path } of await listPartitions(places.root, source, declared)) {
+      line.update(`looking at ${name}`, `looking at ${source} …`);
+      const file = { name, sha256: await fingerprintFile(path) };
+      const { output } = await cache.run(step, { source, spec: extractSlice(declared), file }, { signal });
+      files.push({ ...file, ...output });
+    }
+    found.push({ source, files });
+  }
+  line.clear();
+  return found;
+}
+
+/**
+ * The sources as of a date, by the steps of a run and with its cache. `fresh`: also refuse data that is too old, as a run does.
+ * @throws RefitError of the sources: missing, unreadable, breaking their contract, nothing known yet
+ */
+export async function extractSources(
+  { refit, spec, signal }: Work,
+  inspected: SourceFiles[],
+  { asOf, fresh }: { asOf: string; fresh: boolean },
+): Promise<Record<string, Snapshot>> {
+  const { cache, places } = refit;
+  const step = createExtractPartition({ root: places.root });
+  const line = new LiveLine();
+  const snapshots: Record<string, Snapshot> = {};
+  for (const { source, files } of inspected) {
+    const declared = spec.sources[source] as PipelineSpec['sources'][string];
+    const due = files.filter(({ knownFrom }) => knownFrom === null || Date.parse(knownFrom) <= Date.parse(asOf));
+    if (due.length === 0)
+      throw nothingKnown(source, asOf, files.flatMap(({ knownFrom }) => knownFrom ?? []).sort()[0] ?? null);
+    const partitions = [];
+    for (const { name, sha256 } of due) {
+      line.update(`extracting ${name}`, `extracting ${source} …`);
+      const input = { source, spec: extractSlice(declared), file: { name, sha256 } };
+      partitions.push((await cache.run(step, input, { signal })).output);
+    }
+    const { contract, maxBadShare, freshness } = declared;
+    const judged = { source, asOf, partitions, maxBadShare, contract };
+    const input = fresh && freshness !== undefined ? { ...judged, freshness } : judged;
+    snapshots[source] = (await cache.run(publishSnapshot, input, { signal })).output;
+  }
+  line.clear();
+  return snapshots;
+}
+
+/** The newest event of some sources, ISO UTC in whole seconds so that a look as of it sees it; undefined where there is none. */
+export function newestEventOf(inspected: SourceFiles[], sources: string[]): string | undefined {
+  const own = inspected.filter(({ source }) => sources.includes(source));
+  const times = own.flatMap(({ files }) =>
+    files.flatMap(({ newestEvent }) => (newestEvent ? [Date.parse(newestEvent)] : [])),
+  );
+  if (times.length === 0) return undefined;
+  return isoSeconds(times.reduce((a, b) => Math.max(a, b)));
+}
+
+/** Milliseconds as ISO UTC, rounded up to whole seconds. */
+export function isoSeconds(ms: number): string {
+  return `${new Date(Math.ceil(ms / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+}

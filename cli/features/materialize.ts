@@ -1,0 +1,57 @@
+import { Command } from 'commander';
+import { materializeOnline } from '../../core/features/materialize.ts';
+import type { Materialization } from '../../core/spec/cli.ts';
+import { canonicalAsOf } from '../../core/spec/time.ts';
+import { bold, count } from '../terminal.ts';
+import { print } from '../with-stack.ts';
+import { extractSources, inspectSources, isoSeconds, newestEventOf } from './extract-sources.ts';
+import { servedSpec } from './served-spec.ts';
+import { withScratch } from './with-scratch.ts';
+
+interface Options {
+  pipeline: string;
+  asOf?: string;
+  json?: boolean;
+}
+
+export function materializeCommand(exit: (status: number) => void): Command {
+  return new Command('materialize')
+    .description('Bring the online features of a pipeline to a date; nothing newer is overwritten.')
+    .requiredOption('--pipeline <name>', 'whose features: as the champion declares them, else as pipeline.ts does')
+    .option('--as-of <time>', 'logical date, UTC (default: the pipeline decides)')
+    .option('--json', 'print what was written as JSON on standard output')
+    .option('--debug', 'print stack traces')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Options) => exit(await materialize(options)));
+}
+
+const EXAMPLES = `
+Examples:
+  refit features materialize --pipeline flight-delays
+  refit features materialize --pipeline flight-delays --as-of 2013-12-01T06:00:00Z
+
+Every run does this by itself; it is for fresh values between runs.`;
+
+async function materialize({ pipeline, asOf: given, json }: Options): Promise<number> {
+  const started = performance.now();
+  const limit = given === undefined ? undefined : canonicalAsOf(given);
+  const done = await withScratch(async ({ refit, context }): Promise<Materialization> => {
+    const spec = await servedSpec(refit, pipeline);
+    const work = { refit, spec, signal: context.signal };
+    const inspected = await inspectSources(work);
+    const end = spec.asOf === 'latest' ? newestEventOf(inspected, [spec.spine.source]) : undefined;
+    const asOf = limit ?? end ?? isoSeconds(Date.now() - 1000);
+    const snapshots = await extractSources(work, inspected, { asOf, fresh: true });
+    const store = refit.online();
+    const input = { pipeline, spine: spec.spine, views: spec.features, snapshots, asOf };
+    const { entities, rows, written } = await materializeOnline(input, store, context);
+    const seconds = Math.round(performance.now() - started) / 1000;
+    return { pipeline, asOf, entities, rows, written, store: store.address, seconds };
+  });
+  print(done, json, () => text(done));
+  return 0;
+}
+
+function text({ pipeline, asOf, entities, rows, written, store, seconds }: Materialization): string {
+  return `${bold(pipeline)} as of ${asOf}: ${count(entities)} entities to come, ${count(written)} of ${count(rows)} rows were newer than those in ${store} (${seconds.toFixed(1)} s)`;
+}

@@ -1,0 +1,81 @@
+/** Reads the instances of a request: each names an entity by its keys, or brings the model's inputs itself, or both. */
+import { Ajv, type ErrorObject } from 'ajv';
+import type { OnlineValue } from '../core/features/online-store.ts';
+import type { FeatureInfo } from '../core/spec/artifacts.ts';
+import { RefitError } from '../core/spec/errors.ts';
+import { violationSentence } from './http-errors.ts';
+
+export interface Instance {
+  /** The entity's key columns; null where none is named. */
+  key: Record<string, string> | null;
+  /** Inputs that came with the request, by feature name. */
+  given: Record<string, OnlineValue>;
+  /** Whether the rest of the features is to be looked up under the key. */
+  lookUp: boolean;
+}
+
+export interface InstanceReader {
+  /** JSON Schema of one instance. */
+  schema: object;
+  /** @throws RefitError REFIT_REQUEST_INVALID naming the instance and the field */
+  read(instances: readonly unknown[]): Instance[];
+}
+
+/** Numbers take booleans too, as SQL's BOOLEAN became a number when the model was trained. */
+const TYPES = { number: ['number', 'boolean', 'null'], category: ['string', 'null'] };
+
+/** A reader for a model with these features whose entities are named by `key`. The names of both never meet. */
+export function createInstanceReader(features: readonly FeatureInfo[], key: readonly string[]): InstanceReader {
+  const properties = {
+    ...Object.fromEntries(key.map((name) => [name, { type: ['string', 'number', 'boolean'] }])),
+    ...Object.fromEntries(features.map(({ name, kind }) => [name, { type: TYPES[kind] }])),
+  };
+  const schema = { type: 'object', properties, additionalProperties: false, minProperties: 1 };
+  const check = new Ajv({ allowUnionTypes: true }).compile(schema);
+  const known = Object.keys(properties);
+  const names = features.map(({ name }) => name);
+
+  function readOne(instance: Record<string, OnlineValue | boolean>, position: number): Instance {
+    const given: Instance['given'] = {};
+    for (const name of names) {
+      const value = instance[name];
+      if (value !== undefined) given[name] = typeof value === 'boolean' ? Number(value) : value;
+    }
+    const parts = key.filter((name) => instance[name] !== undefined);
+    const complete = names.every((name) => name in given);
+    if (parts.length > 0 && parts.length < key.length && !complete) {
+      const missing = key.filter((name) => !parts.includes(name));
+      throw invalid(
+        `instances[${position}] names its entity in part only: ${missing.join(', ')} is missing.`,
+        position,
+      );
+    }
+    const named = parts.length === key.length;
+    return {
+      key: named ? Object.fromEntries(key.map((name) => [name, String(instance[name])])) : null,
+      given,
+      lookUp: named && !complete,
+    };
+  }
+
+  return {
+    schema,
+    read: (instances) =>
+      instances.map((instance, position) => {
+        if (!check(instance)) throw invalid(sentence(check.errors?.[0], position, known), position);
+        return readOne(instance as Record<string, OnlineValue | boolean>, position);
+      }),
+  };
+}
+
+function sentence(error: ErrorObject | undefined, position: number, known: string[]): string {
+  const where = `instances[${position}]`;
+  if (error?.keyword === 'minProperties') {
+    return `${where} is empty; give the entity's keys or the model's inputs: ${known.slice(0, 12).join(', ')}.`;
+  }
+  return error ? violationSentence(where, error, known) : `${where} is not valid.`;
+}
+
+function invalid(message: string, instance: number): RefitError {
+  return new RefitError('REFIT_REQUEST_INVALID', message, { instance });
+}

@@ -1,0 +1,121 @@
+import { writeFile } from 'node:fs/promises';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { TSchema } from 'typebox';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ScheduleApply, ScheduleList, ScheduleStatus } from '../../core/spec/schedules.ts';
+import { listSchedules } from '../../schedules/look.ts';
+import { type Services, startServices } from '../support/own-server.ts';
+import { createProject, errorOf, type Project, refit } from '../support/project.ts';
+import { addTinyPipeline } from '../support/tiny-pipeline.ts';
+
+let project: Project;
+let services: Services;
+beforeAll(async () => {
+  project = await createProject({ months: 0 });
+  services = await startServices(project);
+});
+afterAll(async () => {
+  await services?.stop();
+  await project?.remove();
+});
+
+/** What a command prints with `--json`, held to its schema. */
+async function json<T>(schema: TSchema, args: string[], status = 0): Promise<T> {
+  const { code, stdout, stderr } = await refit(project, [...args, '--json'], services.env);
+  expect(code, `${stdout}\n${stderr}`).toBe(status);
+  const value = JSON.parse(stdout) as T;
+  const check = new Ajv2020({ strict: false }).compile(schema);
+  expect(check(value), JSON.stringify(check.errors)).toBe(true);
+  return value;
+}
+
+const apply = async (args: string[] = [], status = 0): Promise<ScheduleApply> =>
+  json(ScheduleApply, ['schedules', 'apply', ...args], status);
+const statusOf = async (pipeline: string) =>
+  (await listSchedules(services.client.schedule, [])).find((one) => one.pipeline === pipeline);
+
+describe('what pipelines declare becomes what the server has', () => {
+  const weekly = { cron: '0 5 * * 1', zone: 'Europe/Berlin', overlap: 'buffer-all', jitter: '5m', note: 'each Monday' };
+  const declare = (name: string, schedule?: object) =>
+    addTinyPipeline(project, name, { rows: 10, ...(schedule ? { extra: { schedule } } : {}) });
+
+  test('--dry-run tells and changes nothing; apply makes it so; a second one finds nothing to do', async () => {
+    await declare('weekly', weekly);
+    const dry = await apply(['--dry-run']);
+    expect(dry.changes).toMatchObject([{ pipeline: 'weekly', change: 'create', schedule: 'schedule/weekly' }]);
+    expect(dry.changes[0]?.fields).toContainEqual({ field: 'cron', from: null, to: '0 5 * * 1' });
+    expect(await statusOf('weekly')).toBeUndefined();
+
+    expect((await apply()).changes).toMatchObject([{ pipeline: 'weekly', change: 'create' }]);
+    expect((await apply()).changes).toMatchObject([{ pipeline: 'weekly', change: 'unchanged', fields: [] }]);
+    const { schedules } = await json<ScheduleList>(ScheduleList, ['schedules', 'list']);
+    expect(schedules[0]).toMatchObject({
+      ...{ when: '0 5 * * 1', zone: 'Europe/Berlin', overlap: 'buffer-all', catchup: '7d', note: 'each Monday' },
+      ...{ paused: false, last: [], missed: 0 },
+    });
+    // Mondays at 05:00 in Berlin, put off by up to five minutes.
+    expect(schedules[0]?.next[0]).toMatch(/T0[34]:0[0-5]:/);
+  });
+
+  test('an update names the fields; what an operator paused stays paused, with the reason', async () => {
+    await json(ScheduleStatus, ['schedules', 'pause', 'weekly', '--note', 'source is being moved']);
+    await declare('weekly', { ...weekly, cron: '30 6 * * 1-5', overlap: 'skip' });
+    expect((await apply()).changes).toEqual([
+      {
+        ...{ pipeline: 'weekly', schedule: 'schedule/weekly', change: 'update', paused: true },
+        fields: [
+          { field: 'cron', from: '0 5 * * 1', to: '30 6 * * 1-5' },
+          { field: 'overlap', from: 'buffer-all', to: 'skip' },
+        ],
+      },
+    ]);
+    expect(await statusOf('weekly')).toMatchObject({
+      paused: true,
+      note: 'source is being moved',
+      when: '30 6 * * 1-5',
+    });
+    const resumed = await json(ScheduleStatus, ['schedules', 'resume', 'weekly']);
+    expect(resumed).toMatchObject({ paused: false, note: 'each Monday' });
+    expect((await apply()).changes).toMatchObject([{ change: 'unchanged' }]);
+  });
+
+  test('what somebody changed by hand is seen and set right', async () => {
+    await services.client.schedule.getHandle('schedule/weekly').update((now) => ({
+      ...now,
+      action: { ...now.action, args: [{ pipeline: 'other' }] } as never,
+      spec: { ...now.spec, calendars: [{ hour: 7, comment: '30 6 * * 1-5' }] },
+    }));
+    const { changes } = await apply();
+    expect(changes[0]?.fields.map(({ field }) => field)).toEqual(['cron', 'starts']);
+    expect(changes[0]?.fields[0]).toMatchObject({ from: '0 7 * * *', to: '30 6 * * 1-5' });
+    expect((await apply()).changes).toMatchObject([{ change: 'unchanged' }]);
+  });
+
+  test('only --prune removes, and never for a pipeline that cannot be read', async () => {
+    await declare('daily', { every: '1d' });
+    await apply(['daily']);
+    await declare('daily');
+    expect((await apply()).changes).toMatchObject([
+      { pipeline: 'daily', change: 'undeclared' },
+      { pipeline: 'weekly' },
+    ]);
+    await writeFile(project.path('pipelines/weekly/pipeline.ts'), 'export default oops;');
+    const pruned = await apply(['--prune'], 2);
+    expect(pruned.changes).toMatchObject([{ pipeline: 'daily', change: 'remove' }]);
+    expect(pruned.failed).toMatchObject([{ pipeline: 'weekly', error: { code: 'REFIT_PIPELINE_INVALID' } }]);
+    expect(await statusOf('daily')).toBeUndefined();
+    expect(await statusOf('weekly')).toBeDefined();
+  });
+
+  test('a wrong declaration is refused before anything is changed', async () => {
+    await declare('weekly', { ...weekly, cron: '0 9 * * 1' });
+    await declare('wrong', { cron: '0 25 * * *' });
+    const refused = await refit(project, ['schedules', 'apply', '--json'], services.env);
+    expect(refused.code).toBe(2);
+    expect(errorOf(refused)).toMatchObject({ code: 'REFIT_SCHEDULE_INVALID' });
+    expect(errorOf(refused).message).toContain('hour "25" is not within 0 to 23');
+    expect((await statusOf('weekly'))?.when).toBe('30 6 * * 1-5');
+    const unknown = await refit(project, ['schedules', 'pause', 'nobody', '--json'], services.env);
+    expect(errorOf(unknown)).toMatchObject({ code: 'REFIT_SCHEDULE_UNKNOWN' });
+  });
+});
