@@ -23,12 +23,19 @@ export async function watchRun(handle: WorkflowHandle, options: { quiet: boolean
   });
   result.catch(() => undefined);
   let told = 0;
+  const said = new Set<string>();
   const tell = (progress: Progress) => {
     for (const stage of progress.stages.slice(told)) {
       line.clear();
       say(stageLine(stage));
     }
     told = progress.stages.length;
+    for (const [event, text] of Object.entries(announcements(progress))) {
+      if (said.has(event)) continue;
+      said.add(event);
+      line.clear();
+      say(text);
+    }
     if (progress.stage && progress.stages.length < 6)
       line.update(`  ${bold(progress.stage)} ${dim(livePart(progress))}`, `  ${progress.stage} …`);
   };
@@ -49,6 +56,18 @@ export async function watchRun(handle: WorkflowHandle, options: { quiet: boolean
   });
   if (!options.quiet) for (const stage of outcome.stages.slice(told)) say(stageLine(stage));
   return outcome;
+}
+
+/** What a watcher is told once: whom the run waits for. */
+function announcements({ pipeline, waiting, follows }: Progress): Record<string, string> {
+  const told: Record<string, string> = {};
+  if (follows) told[follows] = dim(`  The same run is under way as ${follows}: waiting for its result.`);
+  if (waiting) {
+    const { version, until } = waiting;
+    const command = `npx --no refit approve ${pipeline}@${version} --by NAME --reason TEXT`;
+    told[until] = `  ${yellow(`Version ${version} waits for a person`)} until ${until}: ${command} (or reject)`;
+  }
+  return told;
 }
 
 async function queryProgress(handle: WorkflowHandle): Promise<Progress | undefined> {
