@@ -109,8 +109,8 @@ function times(): { startedAt: string; scheduledAt?: string } {
 /** Who started the run, for the search attribute. */
 function trigger(): string {
   const { searchAttributes, memo } = workflowInfo();
-  if (searchAttributes.TemporalScheduledById) return 'schedule';
-  return typeof memo?.trigger === 'string' ? memo.trigger : 'operator';
+  if (typeof memo?.trigger === 'string') return memo.trigger;
+  return searchAttributes.TemporalScheduledById ? 'schedule' : 'operator';
 }
 
 function reasonOf(error: unknown): string {

@@ -210,11 +210,11 @@ interface PipelineInput {
   schedule?: ScheduleInput;
 }
 
-/** Exactly one of `cron` and `every`; the rest has defaults: UTC, skip, seven days of catch-up. */
+/** Exactly one of `cron` and `every`; the rest has defaults: UTC, one run after the other, seven days of catch-up. */
 type ScheduleInput = Partial<ScheduleSpec> & ({ cron: string } | { every: string });
 
 const PROMOTE_DEFAULTS: PromoteSpec = { approval: 'none', timeout: '7d', onTimeout: 'reject', rollout: 'immediate' };
-const SCHEDULE_DEFAULTS = { zone: 'UTC', overlap: 'skip', catchup: '7d', pauseOnFailure: false } as const;
+const SCHEDULE_DEFAULTS = { zone: 'UTC', overlap: 'buffer-all', catchup: '7d', pauseOnFailure: false } as const;
 
 const NO_SEARCH: SearchSpec = { trials: 0, batch: 2, rounds: 60, rowShare: 1, space: {} };
 

@@ -80,7 +80,7 @@ export async function rowNumbers(db: DuckDb, candidates: readonly Candidate[]): 
 }
 
 /** A single column that orders the rows this well (AUC) knows the answer. */
-const LEAK_AUC = 0.999;
+export const LEAK_AUC = 0.999;
 const SUSPECT_AUC = 0.97;
 const FEWEST_OF_CLASS = 5;
 const MOST_LEAK_LEVELS = 100;

@@ -55,7 +55,10 @@ export async function readLabel(
   const column = findColumn(columns, label);
   if (!column) return expression(table.db, label, columns);
   if (column.name.startsWith('__')) {
-    throw new RefitError('REFIT_USAGE', `The label ${column.name} begins with two underscores, which is reserved; rename it.`);
+    throw new RefitError(
+      'REFIT_USAGE',
+      `The label ${column.name} begins with two underscores, which is reserved; rename it.`,
+    );
   }
   const own = sql(column.name);
   const values = await valuesOf(table.db, column);

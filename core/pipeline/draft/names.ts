@@ -5,6 +5,9 @@ const PLAIN = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
 /** Columns by these names would be read as calls of functions. */
 const CALLS = /^(user|current_\w+|session_user|localtime|localtimestamp|today|now)$/i;
 
+/** Whether a name can stand in a pipeline as it is. */
+export const isPlainName = (name: string): boolean => PLAIN.test(name);
+
 /** How a column is written in SQL: as it is where that is safe, otherwise quoted. */
 export type ColumnSql = (name: string) => string;
 

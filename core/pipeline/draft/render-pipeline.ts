@@ -1,6 +1,7 @@
 /** A draft as `pipeline.ts`: what a person would have written, with the reasons where the decisions are. */
-import type { Draft, DraftFeature } from './draft-pipeline.ts';
-import { quoted } from './names.ts';
+import type { Draft } from './draft-pipeline.ts';
+import type { DraftFeature } from './keep-features.ts';
+import { isPlainName, quoted } from './names.ts';
 import { comment, object, property, text } from './typescript.ts';
 
 /** @param command the command line that made it, to say so at the top */
@@ -150,7 +151,7 @@ function field({ name, sql }: DraftFeature): string {
 }
 
 function suggested(column: string): string {
-  return /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/.test(column) ? column : 'its_name';
+  return isPlainName(column) ? column : 'its_name';
 }
 
 function splitLines({ split: { split, train, validate, test, from, asOf } }: Draft): string[] {
