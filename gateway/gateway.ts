@@ -60,7 +60,7 @@ function openLog({ places, objects }: Refit, metrics: Metrics): PredictionLog {
   const log = createPredictionLog({
     folder: path.join(places.state, 'gateway', 'log'),
     publish: createSegmentPublisher(objects, path.join(places.state, 'scratch')),
-    onFailure: (error) => say(`the prediction log cannot be written, predictions go on: ${error}`),
+    onFailure: (error) => say(`the prediction log cannot be written, predictions go on: ${reasonOf(error)}`),
   });
   watchLog(metrics, log);
   return log;
@@ -81,7 +81,7 @@ function openRouter(
       },
       problem: (model, error) => {
         metrics.routingProblems.inc({ model });
-        say(`${model || 'routing'} cannot be brought up to date: ${error}`);
+        say(`${model || 'routing'} cannot be brought up to date: ${reasonOf(error)}`);
       },
     },
   );
@@ -95,8 +95,10 @@ async function listen(app: FastifyInstance, { host, port }: Settings): Promise<v
     if (systemCode(error) === 'EADDRINUSE') {
       throw new RefitError('REFIT_PORT_IN_USE', `Something listens on ${host}:${port} already.`, { host, port });
     }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RefitError('REFIT_USAGE', `The gateway cannot listen on ${host}:${port}: ${reason}.`, { host, port });
+    throw new RefitError('REFIT_USAGE', `The gateway cannot listen on ${host}:${port}: ${reasonOf(error)}.`, {
+      host,
+      port,
+    });
   }
 }
 
@@ -111,6 +113,10 @@ async function drain(app: FastifyInstance, drainMs: number): Promise<void> {
 
 function packageVersion(): string {
   return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function say(what: string): void {

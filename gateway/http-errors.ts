@@ -73,7 +73,7 @@ export function violationSentence(where: string, violation: Violation, known: st
     const name = String(params.additionalProperty);
     return `Unknown field "${name}" in ${at}${nearest(name, known)}.`;
   }
-  if (keyword === 'required') return `The field "${params.missingProperty}" is missing in ${at}.`;
+  if (keyword === 'required') return `The field "${String(params.missingProperty)}" is missing in ${at}.`;
   if (keyword === 'type') return `In ${at}: must be ${String(params.type).replaceAll(',', ' or ')}.`;
   if (keyword === 'enum') return `In ${at}: ${message}: ${(params.allowedValues as unknown[]).join(', ')}.`;
   return `In ${at}: ${message}.`;

@@ -61,7 +61,8 @@ async function writeWhole(handle: FileHandle, text: Buffer): Promise<void> {
 /** Segments whose writer is gone, oldest first; their last line may be torn, see `mendSegment`. */
 export async function abandonedSegments(folder: string): Promise<SegmentName[]> {
   const found: SegmentName[] = [];
-  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+  const names: string[] = await readdir(folder).catch(() => []);
+  for (const name of names.sort((a, b) => (a < b ? -1 : 1))) {
     const [, hour, token] = /^(\d{4}-\d{2}-\d{2}T\d{2})\.([0-9a-f.]+)\.ndjson$/.exec(name) ?? [];
     if (!hour || !token) continue;
     const file = path.join(folder, name);

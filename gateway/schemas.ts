@@ -18,7 +18,7 @@ export const PredictRequest = Type.Object(
   },
   {
     additionalProperties: false,
-    examples: [{ instances: [{ flight_id: 'AA-1-JFK-2014-01-01T14:00' }] }, { instances: [{ distance: 2475 }] }],
+    examples: [{ instances: [{ flight_id: 'AA-1-JFK-20140101' }] }, { instances: [{ distance: 2475 }] }],
   },
 );
 export type PredictRequest = Static<typeof PredictRequest>;

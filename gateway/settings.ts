@@ -1,4 +1,4 @@
-/** What the environment says about the gateway; `docs/services.md` lists the variables. */
+/** What the environment says about the gateway. */
 import { availableParallelism } from 'node:os';
 import { RefitError } from '../core/spec/errors.ts';
 

@@ -100,11 +100,6 @@ function refuseSharedMemory({ name, parameters = {} }: { name: string; parameter
   if (foreign) throw invalid(`"${name}" has the parameter ${foreign}, which this server does not know.`);
 }
 
-export interface Output {
-  name: string;
-  values: Float32Array;
-}
-
 /** Which of the outputs are wanted, and which of them as bytes. @throws RefitError REFIT_REQUEST_INVALID for an unknown one */
 export function wantedOutputs(request: InferRequest, known: readonly string[]): { name: string; binary: boolean }[] {
   const asBytes = request.parameters?.binary_data_output === true;

@@ -160,10 +160,10 @@ export async function startGateway(root: string, env: NodeJS.ProcessEnv = {}): P
   });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', (message: { port: number }) => resolve(message.port));
-    void ended.then((code) => reject(new Error(`The gateway ended with ${code}:\n${said}`)));
+    child.once('close', (code) => reject(new Error(`The gateway ended with ${code}:\n${said}`)));
   });
   const url = `http://127.0.0.1:${port}`;
   const answer = async (response: Response): Promise<Answer> => ({

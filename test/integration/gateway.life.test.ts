@@ -64,7 +64,7 @@ function halfSent({ port }: RunningGateway) {
   });
   const answer = new Promise<object>((resolve, reject) => {
     outgoing.on('error', reject);
-    outgoing.on('response', (response) => json(response).then((body) => resolve(body as object), reject));
+    outgoing.on('response', (response) => void json(response).then((body) => resolve(body as object), reject));
   });
   outgoing.write(first);
   return {
