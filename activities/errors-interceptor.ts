@@ -1,10 +1,10 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
-import { RefitError } from '../core/spec/errors.ts';
+import { type ErrorCode, RefitError } from '../core/spec/errors.ts';
 
-/** An error that nobody foresaw is tried this often before the run fails: it may be a passing one. */
-const UNFORESEEN_ATTEMPTS = 3;
+/** These are tried this often before the run fails: they may be passing ones, but mostly are not, and somebody waits. */
+const ATTEMPTS: Partial<Record<ErrorCode, number>> = { REFIT_INTERNAL: 3, REFIT_STORE_CORRUPT: 3 };
 
 /** Turns the errors of the catalogue into Temporal failures that carry code, cure and details. */
 export class ErrorsInterceptor implements ActivityInboundCallsInterceptor {
@@ -22,11 +22,11 @@ export function toFailure(error: unknown, attempt: number, cancelled: boolean): 
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   if (cancelled) return new CancelledFailure('Cancelled between two units of work.');
   const known = error instanceof RefitError ? error : fromSystem(error);
-  const foreseen = known.code !== 'REFIT_INTERNAL';
+  const attempts = ATTEMPTS[known.code];
   return ApplicationFailure.create({
     type: known.code,
     message: known.message,
-    nonRetryable: foreseen ? !known.retryable : attempt >= UNFORESEEN_ATTEMPTS,
+    nonRetryable: attempts === undefined ? !known.retryable : attempt >= attempts,
     details: [{ code: known.code, cure: known.cure, details: known.details }],
     ...(error instanceof Error ? { cause: error } : {}),
   });

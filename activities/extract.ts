@@ -7,7 +7,7 @@ import type { Done, SourceFile } from '../core/spec/activities.ts';
 import type { BlobRef, Partition, Snapshot } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec, SourceSpec } from '../core/spec/pipeline.ts';
-import { runStep } from './run-step.ts';
+import { heartbeating, runStep } from './run-step.ts';
 import { sourceOf } from './spec-of.ts';
 
 export type ExtractActivities = ReturnType<typeof createExtractActivities>;
@@ -43,7 +43,11 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
   }
 
   return {
-    inspectSource,
+    /** Heartbeats on its own: to look for files and to take the digest of a large one is no step. */
+    async inspectSource(input: OfSource): Promise<SourceFile[]> {
+      const work = async () => ({ output: await inspectSource(input), cached: false });
+      return (await heartbeating('inspect-source', work)).output;
+    },
 
     /** One file: contract checked, times derived, rejected rows marked. */
     async extractPartition(input: OfSource & { file: SourceFile }): Promise<Done<Partition>> {

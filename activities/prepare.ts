@@ -8,6 +8,7 @@ import { nearest } from '../core/spec/nearest.ts';
 import { RunInput, type RunResult } from '../core/spec/run.ts';
 import { canonicalAsOf } from '../core/spec/time.ts';
 import { digestOf } from '../core/store/digest.ts';
+import { heartbeating } from './run-step.ts';
 
 export type PrepareActivities = ReturnType<typeof createPrepareActivities>;
 
@@ -19,14 +20,18 @@ export function createPrepareActivities({ blobs, objects, places, webhook }: Ref
     /** Checks the argument, evaluates the pipeline, stores the spec. `startedAt` stands in for the clock. */
     async resolveRun({ input, startedAt, scheduledAt }: StartOfRun): Promise<ResolvedRun> {
       const { pipeline, asOf, set = {}, force, from, key } = requireRunInput(input);
-      const spec = await loadPipeline(places.pipelines, pipeline, set);
+      // Bundles and evaluates a changed file in a process of its own, which takes its time on a busy machine.
+      const load = async () => ({ output: await loadPipeline(places.pipelines, pipeline, set), cached: false });
+      const { output: spec } = await heartbeating('resolve-run', load);
       const started = canonicalAsOf(`${(scheduledAt ?? startedAt).slice(0, 19)}Z`);
       const declared = spec.asOf === 'now' ? started : null;
+      const chosen = asOf === undefined ? declared : canonicalAsOf(asOf);
       const ref = await blobs.putJson(spec);
+      // Last, when all is known to be right: a key belongs for good to what it was first used for.
       const earlier = key === undefined ? undefined : await claimKey(objects, key, input);
       return {
         pipeline: spec.name,
-        asOf: asOf === undefined ? declared : canonicalAsOf(asOf),
+        asOf: chosen,
         spec: ref,
         question: spec.question,
         sources: Object.keys(spec.sources),

@@ -81,7 +81,8 @@ async function cachedRunFigures(root: string): Promise<Figure[]> {
   const input: RunInput = { pipeline: 'flight-delays', asOf: '2014-01-01T00:00:00Z' };
   let ran = 0;
   const run = async (): Promise<RunResult> => {
-    const workflowId = `bench/flight-delays/${(ran += 1)}`;
+    ran += 1;
+    const workflowId = `bench/flight-delays/${ran}`;
     return stack.client.workflow.execute('trainPipeline', { taskQueue: TaskQueue.control, workflowId, args: [input] });
   };
   try {

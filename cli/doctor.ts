@@ -40,7 +40,7 @@ async function doctor(json: boolean): Promise<number> {
     `\nProject    ${places.root}\nStore      ${places.store}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
   );
   process.stdout.write(
-    healthy ? bold('\nAll is here.\n') : bold('\nSomething is missing: run `node infra/setup.mjs`.\n'),
+    healthy ? bold('\nAll is here.\n') : bold('\nSomething is missing: run `npx --no refit setup`.\n'),
   );
   return healthy ? 0 : 1;
 }

@@ -21,14 +21,21 @@ export interface ServerOptions {
   database?: string;
 }
 
-/** As shipped the dev server takes 50 ms a hop and a second a timer: its one shard polls its queues 20 times a second. */
+/**
+ * As shipped the dev server takes 50 ms a hop and a second a timer: its one shard polls its queues 20 times a second. And a
+ * workflow with more than 100 answers of activities waiting has its task taken away and given again, over and over.
+ */
 const FAST = [
   ['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
   ['--dynamic-config-value', 'history.timerProcessorMaxPollRPS=2000'],
   ['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="20ms"'],
+  ['--dynamic-config-value', 'history.maximumBufferedEventsBatch=5000'],
   ['--sqlite-pragma', 'journal_mode=WAL'],
   ['--sqlite-pragma', 'synchronous=NORMAL'],
 ].flat();
+
+/** A fifth less CPU time under load, and no more memory when idle, than with the garbage collector's usual settings. */
+const EASY_MEMORY = { GOGC: '300', GOMEMLIMIT: '400MiB' };
 
 /**
  * Stands between this process and the server. It tells the server's process id and waits for it; when this process dies,
@@ -76,7 +83,9 @@ function launch(
   const args = ['server', 'start-dev', ...place, '--log-level', 'error', ...FAST, ...attributes];
   const out = openSync(log, 'w');
   try {
-    return spawn('sh', ['-c', GUARD, binary, ...args], { stdio: ['pipe', out, out, 'ignore', 'pipe'], detached: true });
+    const stdio = ['pipe', out, out, 'ignore', 'pipe'] as const;
+    const env = { ...EASY_MEMORY, ...process.env };
+    return spawn('sh', ['-c', GUARD, binary, ...args], { stdio: [...stdio], env, detached: true });
   } finally {
     closeSync(out);
   }

@@ -4,6 +4,7 @@ import type { OnlineValue } from '../core/features/online-store.ts';
 import type { FeatureInfo } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import { violationSentence } from './http-errors.ts';
+import { NO_ROW, type RowColumns } from './row-columns.ts';
 
 export interface Instance {
   /** The entity's key columns; null where none is named. */
@@ -24,24 +25,41 @@ export interface InstanceReader {
 /** Numbers take booleans too, as SQL's BOOLEAN became a number when the model was trained. */
 const TYPES = { number: ['number', 'boolean', 'null'], category: ['string', 'null'] };
 
-/** A reader for a model with these features whose entities are named by `key`. The names of both never meet. */
-export function createInstanceReader(features: readonly FeatureInfo[], key: readonly string[]): InstanceReader {
-  const properties = {
-    ...Object.fromEntries(key.map((name) => [name, { type: ['string', 'number', 'boolean'] }])),
-    ...Object.fromEntries(features.map(({ name, kind }) => [name, { type: TYPES[kind] }])),
-  };
+/**
+ * A reader for a model with these features whose entities are named by `key`. The names of both never meet. `row`: what else a
+ * row of the table brings.
+ */
+export function createInstanceReader(
+  features: readonly FeatureInfo[],
+  key: readonly string[],
+  { aliases, ignored }: RowColumns = NO_ROW,
+): InstanceReader {
+  const inputs = new Map<string, object>([
+    ...key.map((name) => [name, { type: ['string', 'number', 'boolean'] }] as const),
+    ...features.map(({ name, kind }) => [name, { type: TYPES[kind] }] as const),
+  ]);
+  const properties = Object.fromEntries([
+    ...inputs,
+    ...[...aliases].map(([column, name]) => [column, inputs.get(name) ?? {}] as const),
+    ...[...ignored].map((column) => [column, {}] as const),
+  ]);
   const schema = { type: 'object', properties, additionalProperties: false, minProperties: 1 };
-  const check = new Ajv({ allowUnionTypes: true }).compile(schema);
-  const known = Object.keys(properties);
+  // Own properties only: a feature may be called `constructor`, which every object has.
+  const check = new Ajv({ allowUnionTypes: true, ownProperties: true }).compile(schema);
+  const known = [...inputs.keys()];
   const names = features.map(({ name }) => name);
 
-  function readOne(instance: Record<string, OnlineValue | boolean>, position: number): Instance {
+  function readOne(sent: Record<string, OnlineValue | boolean>, position: number): Instance {
+    const instance: Record<string, OnlineValue | boolean> = Object.create(null) as typeof instance;
+    for (const [column, name] of aliases) if (Object.hasOwn(sent, column)) instance[name] = sent[column] ?? null;
+    Object.assign(instance, sent);
     const given: Instance['given'] = {};
     for (const name of names) {
       const value = instance[name];
       if (value !== undefined) given[name] = typeof value === 'boolean' ? Number(value) : value;
     }
     const parts = key.filter((name) => instance[name] !== undefined);
+    if (parts.length === 0 && Object.keys(given).length === 0) throw invalid(emptySentence(position, known), position);
     const complete = names.every((name) => name in given);
     if (parts.length > 0 && parts.length < key.length && !complete) {
       const missing = key.filter((name) => !parts.includes(name));
@@ -70,12 +88,14 @@ export function createInstanceReader(features: readonly FeatureInfo[], key: read
 
 function sentence(error: ErrorObject | undefined, position: number, known: string[]): string {
   const where = `instances[${position}]`;
-  if (error?.keyword === 'minProperties') {
-    return `${where} is empty; give the entity's keys or the model's inputs: ${known.slice(0, 12).join(', ')}.`;
-  }
+  if (error?.keyword === 'minProperties') return emptySentence(position, known);
   return error ? violationSentence(where, error, known) : `${where} is not valid.`;
 }
 
 function invalid(message: string, instance: number): RefitError {
   return new RefitError('REFIT_REQUEST_INVALID', message, { instance });
+}
+
+function emptySentence(position: number, known: string[]): string {
+  return `instances[${position}] is empty; give the entity's keys or the model's inputs: ${known.slice(0, 12).join(', ')}.`;
 }

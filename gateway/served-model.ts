@@ -1,5 +1,6 @@
 /** A version of a model, ready to be asked: everything a request needs, and nothing that changes. */
 import type { Refit } from '../core/compose/refit.ts';
+import { readSnapshot } from '../core/dataset/read-snapshot.ts';
 import type { Champion, VersionManifest } from '../core/registry/schemas.ts';
 import { readManifest } from '../core/registry/versions.ts';
 import { RefitError } from '../core/spec/errors.ts';
@@ -9,6 +10,7 @@ import type { FeatureTable } from './feature-table.ts';
 import type { InferencePool } from './inference-pool.ts';
 import { createInstanceReader, type InstanceReader } from './instances.ts';
 import { createFeatureLookup, type FeatureLookup } from './online-features.ts';
+import { rowColumns } from './row-columns.ts';
 import type { Settings } from './settings.ts';
 
 /** Scores from here on are `label: true`. */
@@ -42,6 +44,14 @@ export interface LoaderDependencies {
 }
 
 export function createModelLoader({ refit, pool, settings, onBatch }: LoaderDependencies): ModelLoader {
+  /** Columns of the table that the model was made from; none where its manifest is gone. */
+  async function columnsOf({ lineage }: VersionManifest, { spine }: PipelineSpec): Promise<string[]> {
+    const id = lineage.sources[spine.source]?.snapshot;
+    if (id === undefined) return [];
+    const { columns } = await readSnapshot(refit.objects, spine.source, id).catch(() => ({ columns: [] }));
+    return columns.map(({ name }) => name);
+  }
+
   return {
     async load(name, champion) {
       const manifest = await readManifest(refit.objects, name, champion.version);
@@ -68,7 +78,7 @@ export function createModelLoader({ refit, pool, settings, onBatch }: LoaderDepe
         version: champion.version,
         manifest,
         spec,
-        instances: createInstanceReader(features, spec.spine.key),
+        instances: createInstanceReader(features, spec.spine.key, rowColumns(spec, await columnsOf(manifest, spec))),
         features: createFeatureLookup(() => refit.online(), spec, features),
         score: batcher.submit,
         label: (score) => score >= THRESHOLD,

@@ -1,15 +1,33 @@
 import type { Connection } from '@temporalio/client';
+import { RefitError } from '../core/spec/errors.ts';
 import { SearchAttribute } from '../core/spec/queues.ts';
 
 const KEYWORD = 2;
 
-/** Registers what is missing: a workflow that sets an unregistered attribute would retry its task for ever. */
+/**
+ * Registers what is missing: a workflow that sets an unregistered attribute would retry its task for ever.
+ * @throws RefitError REFIT_SETUP_MISSING where we may not, with the names for somebody who may
+ */
 export async function registerSearchAttributes(connection: Connection, namespace: string): Promise<void> {
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  const missing = Object.values(SearchAttribute).filter((name) => !(name in (customAttributes ?? {})));
+  const missing = await missingAttributes(connection, namespace);
   if (missing.length === 0) return;
-  await connection.operatorService.addSearchAttributes({
-    namespace,
-    searchAttributes: Object.fromEntries(missing.map((name) => [name, KEYWORD])),
-  });
+  const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
+  try {
+    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
+  } catch (error) {
+    // Workers that start together race for it: what another one registered is there.
+    const still = await missingAttributes(connection, namespace);
+    if (still.length === 0) return;
+    throw new RefitError(
+      'REFIT_SETUP_MISSING',
+      `The namespace ${namespace} lacks the search attributes ${still.join(', ')} (Keyword), and this worker may not add them.`,
+      { namespace, missing: still },
+      { cause: error },
+    );
+  }
+}
+
+async function missingAttributes(connection: Connection, namespace: string): Promise<string[]> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  return Object.values(SearchAttribute).filter((name) => !(name in (customAttributes ?? {})));
 }

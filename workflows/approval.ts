@@ -45,9 +45,12 @@ export class Approval {
     this.#spoken = undefined;
     this.#story.waitFor(waiting.version, waiting.until);
     const milliseconds = Math.max(1, Date.parse(waiting.until) - Date.now());
-    await condition(() => this.#spoken !== undefined, milliseconds);
-    this.#waiting = undefined;
-    this.#story.goOn();
+    try {
+      await condition(() => this.#spoken !== undefined, milliseconds);
+    } finally {
+      this.#waiting = undefined;
+      this.#story.goOn();
+    }
     return this.#spoken ?? silence(waiting);
   }
 

@@ -117,6 +117,14 @@ export class Story {
     this.note(`The same run is under way as \`${workflowId}\`: this one waits for its result.`);
   }
 
+  /** This run does the work itself, perhaps after the one that it followed ended without a result. */
+  lead(): void {
+    const { follows } = this.progress;
+    if (follows === undefined) return;
+    delete this.progress.follows;
+    this.note(`\`${follows}\` ended without a result: this run does the work.`);
+  }
+
   /** The result of another run is this one's, too. */
   async repeat(result: RunResult): Promise<void> {
     this.progress.asOf = result.asOf;

@@ -12,7 +12,7 @@ import { STAGES, type Stage } from '../core/spec/stages.ts';
 import { announceFailure } from './announcements.ts';
 import { Approval } from './approval.ts';
 import { cpu } from './proxies.ts';
-import { type Claim, claimRunKey, releaseSignal } from './run-key.ts';
+import { type Claim, claimRunKey, release } from './run-key.ts';
 import { checkDrift, evaluate, extract, features, type Inspected, inspect, promote, train } from './stages.ts';
 import { Story } from './story.ts';
 
@@ -32,11 +32,11 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
     const inspected = await inspect({ run, spec: run.spec });
     story.asOf(inspected.asOf);
     const claim = await claimKey(run, inspected.asOf, story);
-    if (claim && 'result' in claim) return await repeat(claim.result, story);
+    if (claim && 'result' in claim) return await repeat(await keepOf(input, claim.result), story);
 
     const result = await work(input, run, inspected, { story, approval });
     const kept = input.key === undefined ? result : await cpu.recordResult({ input, result });
-    if (claim) await claim.hold.signal(releaseSignal, kept);
+    if (claim) await release(claim.hold, kept);
     return kept;
   } catch (error) {
     const reason = reasonOf(error);
@@ -90,7 +90,17 @@ async function work(
 /** Runs that were under way before there were run keys go on without. */
 async function claimKey(run: ResolvedRun, asOf: string, story: Story): Promise<Claim | undefined> {
   if (run.digest === undefined || !patched('run-key')) return undefined;
-  return claimRunKey(`${run.pipeline}/${asOf}/${run.digest}`, ({ workflowId }) => story.follow(workflowId));
+  const claim = await claimRunKey(`${run.pipeline}/${asOf}/${run.digest}`, ({ workflowId }) =>
+    story.follow(workflowId),
+  );
+  if ('hold' in claim) story.lead();
+  return claim;
+}
+
+/** A run that was told the result of another keeps it under its own idempotency key. */
+async function keepOf(input: RunInput, result: RunResult): Promise<RunResult> {
+  if (input.key === undefined || !patched('key-of-follower')) return result;
+  return cpu.recordResult({ input, result });
 }
 
 async function repeat(result: RunResult, story: Story): Promise<RunResult> {
@@ -116,6 +126,9 @@ function trigger(): string {
 function reasonOf(error: unknown): string {
   if (isCancellation(error)) return 'cancelled';
   const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) return `${cause.type ?? 'error'}: ${cause.message}`;
+  if (cause instanceof ApplicationFailure) {
+    const { cure } = (cause.details?.[0] ?? {}) as { cure?: unknown };
+    return `${cause.type ?? 'error'}: ${cause.message}${typeof cure === 'string' ? ` ${cure}` : ''}`;
+  }
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,5 +1,6 @@
 /** What `refit init` tells: what was found, what was left out and why, and what to do next. */
 import type { Draft } from '../../core/pipeline/draft/draft-pipeline.ts';
+import type { InitResult } from '../../core/spec/cli.ts';
 import { bold, count, dim, table, yellow } from '../terminal.ts';
 
 /** `written`: the files, as the user would name them. */
@@ -31,7 +32,7 @@ export function asText(draft: Draft, written: string[]): string {
   ].join('\n');
 }
 
-export function asJson(draft: Draft, files: string[]): object {
+export function asJson(draft: Draft, files: string[]): InitResult {
   const { request, source, format, rows, label, time, key, features, leftOut, notes, split } = draft;
   const { means, because, sql, knownAt } = label;
   return {
@@ -40,14 +41,13 @@ export function asJson(draft: Draft, files: string[]): object {
     source: { name: source, format, path: request.path, rows },
     time: { column: time.column, sql: draft.at, how: time.how },
     label: { sql, means, because, knownAt },
-    key: { ...key, column: key.column ?? null },
+    key: { name: key.name, column: key.column ?? null, because: key.because },
     features: features.map(({ name, column, kind, sql }) => ({ name, column, kind, sql })),
     leftOut: leftOut.map(({ column, why }) => ({ column, why })),
     notes,
     split: split.split,
     rows: { train: split.train, validate: split.validate, test: split.test },
-    sample: { instances: [draft.sample] },
-    key_sample: { [key.name]: draft.sampleKey },
+    sample: { fields: draft.sample, key: { [key.name]: draft.sampleKey } },
     next: next(draft),
   };
 }

@@ -63,6 +63,13 @@ function webhookOf({ REFIT_WEBHOOK_URL: url, REFIT_WEBHOOK_SECRET: secret }: Nod
   if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
     throw new RefitError('REFIT_USAGE', 'REFIT_WEBHOOK_URL is no http or https address.');
   }
+  const { username, password } = new URL(url);
+  if (username || password) {
+    throw new RefitError(
+      'REFIT_USAGE',
+      'REFIT_WEBHOOK_URL holds a user or a password, which cannot be sent: put a token into its path or query.',
+    );
+  }
   return { url, secret: secret || undefined };
 }
 
@@ -79,7 +86,8 @@ function nativeVersions({ lightgbm }: Places): Record<Native, string> {
 }
 
 function pinnedVersion(name: string): string {
-  const manifest = require('../../package.json') as Record<string, Record<string, string> | undefined>;
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const manifest = JSON.parse(text) as Record<string, Record<string, string> | undefined>;
   const version = manifest.optionalDependencies?.[name] ?? manifest.dependencies?.[name];
   if (version === undefined) throw new RefitError('REFIT_INTERNAL', `package.json does not pin ${name}.`);
   return version;

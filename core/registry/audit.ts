@@ -1,7 +1,8 @@
 /**
  * The audit log of a model: one create-only object a decision, each carrying the hash of the one before. An entry can be
- * neither altered, removed nor moved without `verifyAudit` telling; cutting off the newest ones is seen by what routing says.
- * It does not protect against somebody who rewrites the whole log and routing with it.
+ * neither altered, removed nor moved without `verifyAudit` telling; cutting off the newest ones is seen by what routing says, as
+ * far back as the newest promotion: rejections after that one can be cut off unseen. It does not protect against somebody who
+ * rewrites the whole log and routing with it.
  */
 import type { Static } from 'typebox';
 import Value from 'typebox/value';

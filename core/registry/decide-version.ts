@@ -11,6 +11,11 @@ import type { AuditEntry } from './schemas.ts';
 import { findBar } from './status.ts';
 import { readManifest } from './versions.ts';
 
+const APPROVAL = 'approval';
+const NOT_OLDER = 'not older than champion';
+/** Gates that a decision adds to those that were judged. */
+export const RULINGS: readonly string[] = [APPROVAL, NOT_OLDER];
+
 export interface Decided {
   verdict: Verdict;
   /** As judged; then the rule about older versions and the approval, where they spoke. */
@@ -50,14 +55,16 @@ export async function decideVersion(objects: ObjectStore, request: DecisionReque
   const { model, version } = request;
   const bar = await findBar(objects, model, version);
   const earlier = (await readAudit(objects, model)).find((entry) => entry.version === version);
-  // A bar without its entry is a rejection that was cut off: it is finished, not judged again.
-  if (earlier?.action === 'reject') return told(objects, request, earlier);
-  if (bar && !earlier) return told(objects, request, await reject(objects, decisionOf(request, bar)));
-  if (!earlier) {
-    if (await sameBytesServe(objects, model, version)) return unchanged(objects, request);
-    const due = await dueBefore(objects, request);
-    if (due) return { due };
+  if (earlier) {
+    // What this request's gates or its person say comes too late; a promotion that was cut off is finished.
+    if (earlier.action === 'promote') await settleRouting(objects, model);
+    return told(objects, request, earlier);
   }
+  // A bar without its entry is a rejection that was cut off: it is finished, not judged again.
+  if (bar) return told(objects, request, await reject(objects, decisionOf(request, bar)));
+  if (await sameBytesServe(objects, model, version)) return unchanged(objects, request);
+  const due = await dueBefore(objects, request);
+  if (due) return { due };
   const entry = await decide(objects, request);
   return entry ? told(objects, request, entry) : { due: 'comparison' };
 }
@@ -111,14 +118,14 @@ async function decide(objects: ObjectStore, request: DecisionRequest): Promise<A
     return undefined;
   }
   const { reason } = promotion;
-  const older: GateResult = { name: 'not older than champion', passed: false, value: null, limit: null, reason };
+  const older: GateResult = { name: NOT_OLDER, passed: false, value: null, limit: null, reason };
   return reject(objects, decisionOf(request, { by: 'rule', reason, gates: [...spoken, older] }));
 }
 
 function approvalGate({ action, by, reason }: Approval): GateResult {
   const passed = action === 'approve';
   const said = `${passed ? 'approved' : 'rejected'} by ${by}: ${reason}`;
-  return { name: 'approval', passed, value: null, limit: null, reason: said };
+  return { name: APPROVAL, passed, value: null, limit: null, reason: said };
 }
 
 function decisionOf(

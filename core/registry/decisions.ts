@@ -4,6 +4,7 @@ import type { GateSpec } from '../spec/pipeline.ts';
 import { digestOf } from '../store/digest.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { readAudit } from './audit.ts';
+import { RULINGS } from './decide-version.ts';
 import { findBar } from './status.ts';
 import { findManifest, findVersion } from './versions.ts';
 
@@ -14,10 +15,11 @@ export function versionKey(of: { model: TrainedModel; trainingSet: TrainingSet; 
   return digestOf({ model, trainingSet: of.trainingSet.digest, gates: of.gates });
 }
 
-/** What was found about a version when it was registered: it is decided once, on these gates. */
+/** What a version was decided on, once and for all: the gates as they were judged then. */
 export interface DecidedVersion {
   version: number;
   gates: GateResult[];
+  /** Null where there was no champion, or where the gates were held against another one than at registration. */
   comparison: Comparison | null;
 }
 
@@ -30,8 +32,11 @@ export async function decidedVersion(
   const version = await findVersion(objects, model, key);
   const manifest = version === undefined ? undefined : await findManifest(objects, model, version);
   if (!manifest) return undefined;
-  const { gates, comparison } = manifest;
-  const decided = (await readAudit(objects, model)).some((entry) => entry.version === manifest.version);
-  if (!decided && !(await findBar(objects, model, manifest.version))) return undefined;
+  const decided = (await readAudit(objects, model)).find((entry) => entry.version === manifest.version);
+  const standing = decided ?? (await findBar(objects, model, manifest.version));
+  if (!standing) return undefined;
+  const gates = standing.gates.filter(({ name }) => !RULINGS.includes(name));
+  // Where the champion moved before the decision, the manifest tells of the gates and the comparison before that.
+  const comparison = digestOf(gates) === digestOf(manifest.gates) ? manifest.comparison : null;
   return { version: manifest.version, gates, comparison };
 }

@@ -62,7 +62,7 @@ export async function findModelVersion(
   throw new RefitError('REFIT_USAGE', `"${text}" names no version; write e.g. ${model}@${example}.`, { model });
 }
 
-/** One line a model. @throws RefitError REFIT_STORE_CORRUPT */
+/** One line a model. @throws RefitError REFIT_REGISTRY_DAMAGED */
 export async function summariseModel(objects: ObjectStore, model: string): Promise<ModelSummary> {
   const champion = (await readRouting(objects, model))?.champion;
   const manifest = champion && (await findManifest(objects, model, champion.version));

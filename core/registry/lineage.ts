@@ -14,7 +14,7 @@ interface Built {
   output: { digest: string; rows: { train: number; validate: number; test: number } };
 }
 
-/** @throws RefitError REFIT_STORE_CORRUPT when the version has no intact manifest */
+/** @throws RefitError REFIT_REGISTRY_DAMAGED when the version has no intact manifest */
 export async function traceLineage(objects: ObjectStore, model: string, version: number): Promise<LineageTree> {
   const { asOf, sha256, lineage } = await readManifest(objects, model, version);
   const extracted = await extractions(objects);

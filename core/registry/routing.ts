@@ -8,7 +8,7 @@ import type { ObjectStore } from '../store/ports.ts';
 import { appendAfter, readAudit } from './audit.ts';
 import { readJson, untilSettled, writeJson } from './json-object.ts';
 import { type AuditEntry, type Champion, Routing } from './schemas.ts';
-import { barVersion, findBar } from './status.ts';
+import { barVersion, findBar, liftBar } from './status.ts';
 import { readManifest } from './versions.ts';
 
 const routingKey = (model: string): string => `routing/${model}.json`;
@@ -82,6 +82,8 @@ export async function reject(
   return untilSettled<AuditEntry>(`audit/${model}`, async () => {
     const entries = await readAudit(objects, model);
     const known = entries.find(({ decisionId }) => decisionId === decision.decisionId);
+    // It was promoted while we barred it: what the log says holds.
+    if (known?.action === 'promote') await liftBar(objects, model, version);
     if (known) return known;
     const champion = championOf(entries);
     const intent = { from: champion, to: champion };

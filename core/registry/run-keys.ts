@@ -6,6 +6,7 @@ import type { Static } from 'typebox';
 import Type from 'typebox';
 import { RefitError } from '../spec/errors.ts';
 import { RunInput, RunResult } from '../spec/run.ts';
+import { canonicalAsOf } from '../spec/time.ts';
 import { digestOf, sha256 } from '../store/digest.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { readJson, writeJson } from './json-object.ts';
@@ -26,7 +27,7 @@ export async function claimKey(objects: ObjectStore, key: string, input: RunInpu
   const claim: Claim = { key, input: asked(input) };
   await writeJson(objects, `${folder}/claim.json`, claim, { create: true });
   const standing = (await readJson(objects, `${folder}/claim.json`, Claim))?.value ?? claim;
-  if (digestOf(standing.input) !== digestOf(claim.input)) {
+  if (digestOf(asked(standing.input)) !== digestOf(claim.input)) {
     throw new RefitError(
       'REFIT_KEY_REUSED',
       `The key "${key}" was first used for ${JSON.stringify(standing.input)}; this start asks for ${JSON.stringify(claim.input)}.`,
@@ -48,7 +49,13 @@ export async function recordUnderKey(
   return (await readJson(objects, at, RunResult))?.value ?? result;
 }
 
-/** What was asked for; why is not part of it. */
-function asked({ reason: _, key: __, ...input }: RunInput): RunInput {
-  return input;
+/** What was asked for, however it was typed; why is not part of it. */
+function asked({ pipeline, asOf, set, force, from }: RunInput): RunInput {
+  return {
+    pipeline,
+    ...(asOf === undefined ? {} : { asOf: canonicalAsOf(asOf) }),
+    ...(set && Object.keys(set).length > 0 ? { set } : {}),
+    ...(force ? { force } : {}),
+    ...(from ? { from } : {}),
+  };
 }

@@ -14,3 +14,8 @@ export async function findBar(objects: ObjectStore, model: string, version: numb
 export async function barVersion(objects: ObjectStore, bar: Bar): Promise<void> {
   await writeJson(objects, barKey(bar.model, bar.version), bar, { create: true });
 }
+
+/** Takes the mark of a rejection away that never came to be. */
+export async function liftBar(objects: ObjectStore, model: string, version: number): Promise<void> {
+  await objects.delete(barKey(model, version));
+}

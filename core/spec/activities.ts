@@ -21,8 +21,8 @@ export const ResolvedRun = Type.Object({
   spec: BlobRef,
   question: Type.String(),
   sources: Type.Array(Type.String()),
+  /** The source whose newest event asOf 'latest' follows. */
   spineSource: Type.String(),
-  /** Sources whose newest event asOf 'latest' follows. */
   search: SearchSpec,
   seed: Type.Integer(),
   /** The declared parameters: the first trial of a search. */

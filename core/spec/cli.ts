@@ -6,6 +6,7 @@ import type { Static } from 'typebox';
 import Type from 'typebox';
 import { FeatureInfo } from './artifacts.ts';
 import { GateResult } from './evaluation.ts';
+import { SplitSpec } from './pipeline.ts';
 import { Progress, RunResult } from './run.ts';
 import { StageResult } from './stages.ts';
 
@@ -326,3 +327,43 @@ export const Materialization = Type.Object({
   seconds: Type.Number(),
 });
 export type Materialization = Static<typeof Materialization>;
+
+const PeriodRows = Type.Object({ rows: Type.Integer(), positives: Type.Integer() });
+
+/** `refit init`: what was found in the table, and what was written. */
+export const InitResult = Type.Object({
+  pipeline: Type.String(),
+  /** Relative to the project's root. */
+  files: Type.Array(Type.String()),
+  source: Type.Object({
+    name: Type.String(),
+    format: Type.Enum(['parquet', 'csv']),
+    path: Type.String(),
+    rows: Type.Integer(),
+  }),
+  /** The column or expression, the SQL of the time, and how it is read. */
+  time: Type.Object({ column: Type.String(), sql: Type.String(), how: Type.String() }),
+  label: Type.Object({ sql: Type.String(), means: Type.String(), because: Type.String(), knownAt: Type.String() }),
+  /** `column`: null where what stands in a row names it. */
+  key: Type.Object({ name: Type.String(), column: Text, because: Type.String() }),
+  features: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      column: Type.String(),
+      kind: Type.Enum(['number', 'category']),
+      sql: Type.String(),
+    }),
+  ),
+  leftOut: Type.Array(Type.Object({ column: Type.String(), why: Type.String() })),
+  notes: Type.Array(Type.String()),
+  split: SplitSpec,
+  rows: Type.Object({ train: PeriodRows, validate: PeriodRows, test: PeriodRows }),
+  /** The newest row: its fields as a request holds them, and its key. */
+  sample: Type.Object({
+    fields: Type.Record(Type.String(), Type.Unknown()),
+    key: Type.Record(Type.String(), Type.Unknown()),
+  }),
+  /** Commands that come next. */
+  next: Type.Array(Type.String()),
+});
+export type InitResult = Static<typeof InitResult>;

@@ -61,7 +61,7 @@ export const ERRORS = {
     'Start a worker for the named task queue, or unset TEMPORAL_ADDRESS to use the embedded stack.',
   ),
   REFIT_SETUP_MISSING: fatal(
-    'Run `node infra/setup.mjs` (or `npm run demo`, which does it); `refit doctor` shows what is missing.',
+    'Run `npx --no refit setup` (in a clone: `node infra/setup.mjs`); `refit doctor` shows what is missing.',
   ),
   REFIT_PORT_IN_USE: fatal('Stop what listens there, or move all ports with --port-base.'),
   REFIT_RUN_UNKNOWN: usage('See `refit runs` for the runs there are.'),

@@ -62,7 +62,7 @@ export const RunResult = Type.Object({
     version: Type.Integer(),
     /** SHA-256 of model.onnx. */
     sha256: Type.String(),
-    /** Folder of the version, relative to the store. */
+    /** Folder of the version, absolute where the store is a folder. */
     path: Type.String(),
   }),
   drift: Type.Object({ drifted: Type.Array(Type.String()), share: Type.Number() }),

@@ -40,10 +40,11 @@ export function canonicalAsOf(text: string): string {
   const shape = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
   const date = new Date(text);
   if (!shape.test(text) || Number.isNaN(date.getTime())) {
-    throw new RefitError('REFIT_AS_OF_INVALID', `"${text}" is no date or time in UTC.`);
+    throw new RefitError('REFIT_AS_OF_INVALID', `"${text}" is no date, and no time with its zone.`);
   }
   // JavaScript rolls 2013-02-30 over to March 2: a date that does not exist is refused instead.
-  if (!text.includes('T') && date.toISOString().slice(0, 10) !== text) {
+  const day = text.slice(0, 10);
+  if (new Date(day).toISOString().slice(0, 10) !== day) {
     throw new RefitError('REFIT_AS_OF_INVALID', `"${text}" is not in the calendar.`);
   }
   return `${date.toISOString().slice(0, 19)}Z`;

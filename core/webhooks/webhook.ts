@@ -54,7 +54,11 @@ export async function deliver(event: RunEvent, webhook: Webhook, signal: AbortSi
     await response.body?.cancel();
     status = response.status;
   } catch (error) {
-    throw new RefitError('REFIT_WEBHOOK_FAILED', `The webhook at ${origin} does not answer.`, {}, { cause: error });
+    // Not handed on as the cause: its text may hold the whole address, and would stand in the history.
+    const { name, cause } = error as { name?: string; cause?: { code?: string } };
+    const why = cause?.code ?? (name === 'TimeoutError' ? `nothing within ${TIMEOUT_MS / 1000} s` : undefined);
+    const sentence = `The webhook at ${origin} does not answer${why ? ` (${why})` : ''}.`;
+    throw new RefitError('REFIT_WEBHOOK_FAILED', sentence);
   }
   // The address may carry a token: only its origin is told.
   if (status < 200 || status > 299)

@@ -122,7 +122,7 @@ async function build(folder, place = realPlace) {
     await writeFile(join(draft, 'package.json'), '{ "type": "module" }\n');
     // The name by which the gateway looks for it.
     await writeFile(join(draft, 'inference-worker.mjs'), "export { default } from './inference-worker.js';\n");
-    await writeJson(join(draft, 'programs.json'), { packages: [...packages].sort() });
+    await writeJson(join(draft, 'programs.json'), { packages: [...packages] });
     if (basename(folder) !== (await digestOfSources(place))) throw new Error('the sources changed meanwhile');
     await rm(folder, { recursive: true, force: true });
     // Somebody else may have made the same meanwhile: theirs is as good.

@@ -63,7 +63,7 @@ async function stepRecords(project: Project): Promise<string[]> {
 async function workerOf(parent: number | undefined): Promise<number> {
   const children = (await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim().split(' ');
   for (const pid of children) {
-    if ((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes('workers/all.ts')) return Number(pid);
+    if (/\/worker\.js|workers\/all\.ts/.test(await readFile(`/proc/${pid}/cmdline`, 'utf8'))) return Number(pid);
   }
   throw new Error(`no worker among the children of ${parent}`);
 }

@@ -67,14 +67,52 @@ test.each(['fails', 'is cancelled', 'is terminated'])('when the run that works %
   stack.script.fails.fitModel = undefined;
   // One that failed has failed for good reason: the other tries for itself, here with better luck.
   await expect(second.result()).resolves.toMatchObject({ verdict: 'promoted', workflowId: `${fate} 2` });
+  expect((await stack.progress(second)).follows).toBeUndefined();
 });
 
-test('a failure is announced, and a cancellation is not', async () => {
-  stack.script.fails.buildTrainingSet = ApplicationFailure.nonRetryable('No rows.', 'REFIT_WINDOW_EMPTY');
+test('a run that follows another keeps the result under its own idempotency key', async () => {
+  const { open, opened } = latch();
+  stack.script.gate.fitModel = opened;
+  const first = await stack.start('keyless', { pipeline: 'follower', asOf });
+  await eventually(() => count('fitModel') === 1);
+  const second = await stack.start('keyed', { pipeline: 'follower', asOf, key: 'k' });
+  await eventually(async () => (await stack.progress(second)).follows === 'keyless');
+  open();
+  expect(await second.result()).toEqual(await first.result());
+  expect(count('recordResult')).toBe(1);
+});
+
+test('a run whose key was taken away by force ends well', async () => {
+  const { open, opened } = latch();
+  stack.script.gate.fitModel = opened;
+  const first = await stack.start('robbed', { pipeline: 'robbed', asOf });
+  await eventually(() => count('fitModel') === 1);
+  const hold = `hold/robbed/${asOf}/`;
+  const held = await eventually(async () => {
+    for await (const { workflowId } of stack.client.workflow.list()) if (workflowId.startsWith(hold)) return workflowId;
+    return undefined;
+  });
+  await stack.client.workflow.getHandle(held).terminate();
+  open();
+  await expect(first.result()).resolves.toMatchObject({ verdict: 'promoted' });
+});
+
+test('a failure is announced with its cure, and a cancellation is not', async () => {
+  const { open, opened } = latch();
+  stack.script.gate.fitModel = opened;
+  const cancelled = await stack.start('not told', { pipeline: 'not told', asOf });
+  await eventually(() => count('fitModel') === 1);
+  await cancelled.cancel();
+  await expect(cancelled.result()).rejects.toThrow();
+  open();
+  stack.script.fails.buildTrainingSet = ApplicationFailure.nonRetryable('No rows.', 'REFIT_WINDOW_EMPTY', {
+    cure: 'Load some.',
+  });
   await expect(stack.run('failing', { pipeline: 'failing', asOf })).rejects.toThrow();
+  // The cancelled run came first: had it been told, it would stand here.
   const event = await eventually(() => stack.script.events[0]);
   expect(event).toMatchObject({ type: 'run.failed', pipeline: 'failing', asOf, workflowId: 'failing' });
-  expect(event.reason).toBe('REFIT_WINDOW_EMPTY: No rows.');
+  expect(event.reason).toBe('REFIT_WINDOW_EMPTY: No rows. Load some.');
 });
 
 test('--from computes anew from that stage on, and only from there', async () => {

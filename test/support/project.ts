@@ -15,15 +15,9 @@ export interface Project {
   remove(): Promise<void>;
 }
 
-/** `months`: how many months of flights the project has (1..12). */
-export async function createProject({ months = 12 } = {}): Promise<Project> {
+/** A folder with nothing in it but the set-up's parts. */
+export async function createEmptyProject(): Promise<Project> {
   const root = await mkdtemp(path.join(tmpdir(), 'refit-e2e-'));
-  await cp(path.join(REPOSITORY, 'pipelines'), path.join(root, 'pipelines'), { recursive: true });
-  await writeFile(path.join(root, 'package.json'), '{ "name": "e2e", "type": "module" }\n');
-  const data = path.join(root, 'data/nycflights13');
-  await mkdir(path.join(data, 'flights'), { recursive: true });
-  for (const name of ['weather', 'planes', 'airports']) await copyData(root, `${name}.parquet`);
-  for (let month = 1; month <= months; month++) await copyMonth(root, month);
   for (const part of ['bin', 'lib', 'cache']) {
     await mkdir(path.join(root, '.refit'), { recursive: true });
     await mkdir(path.join(REPOSITORY, '.refit', part), { recursive: true });
@@ -34,6 +28,19 @@ export async function createProject({ months = 12 } = {}): Promise<Project> {
     path: (...parts) => path.join(root, ...parts),
     remove: () => rm(root, { recursive: true, force: true, maxRetries: 5 }),
   };
+}
+
+/** `months`: how many months of flights the project has (1..12). */
+export async function createProject({ months = 12 } = {}): Promise<Project> {
+  const project = await createEmptyProject();
+  const { root } = project;
+  await cp(path.join(REPOSITORY, 'pipelines'), path.join(root, 'pipelines'), { recursive: true });
+  await writeFile(path.join(root, 'package.json'), '{ "name": "e2e", "type": "module" }\n');
+  const data = path.join(root, 'data/nycflights13');
+  await mkdir(path.join(data, 'flights'), { recursive: true });
+  for (const name of ['weather', 'planes', 'airports']) await copyData(root, `${name}.parquet`);
+  for (let month = 1; month <= months; month++) await copyMonth(root, month);
+  return project;
 }
 
 async function copyData(root: string, name: string): Promise<void> {

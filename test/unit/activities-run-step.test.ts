@@ -1,11 +1,12 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { heartbeating, runStep } from '../../activities/run-step.ts';
 import type { Places } from '../../core/compose/refit.ts';
 import { createBlobStore } from '../../core/store/blobs.ts';
 import { createFolderStore } from '../../core/store/folder-store.ts';
+import { isAbandoned } from '../../core/store/process-identity.ts';
 import { defineStep, type StepContext } from '../../core/store/step.ts';
 import { createStepCache, type StepCache } from '../../core/store/step-cache.ts';
 import { mockActivity } from '../support/activity-context.ts';
@@ -115,7 +116,29 @@ describe('a step as an activity', () => {
       { round: 1, rounds: 20 },
       { round: 20, rounds: 20 },
     ]);
+  });
+
+  it('tells ever less often, so that a day of training fits into a history', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const activity = mockActivity();
+    const rounds = 3_000;
+    const step = counting(async ({ progress }) => {
+      for (let round = 1; round <= rounds; round++) {
+        vi.setSystemTime(Date.now() + 28_800);
+        progress({ round, rounds });
+        await Promise.resolve();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    await activity.run(() => runStep(cache, step, { n: 1 }, { tellRounds: true }));
+    expect(activity.signals.length).toBeGreaterThan(200);
+    expect(activity.signals.length).toBeLessThan(1_000);
+    expect(activity.signals.at(-1)).toEqual({ round: rounds, rounds });
+  });
+
+  it('tells nobody of rounds unless it is asked to', async () => {
     const silent = mockActivity();
+    const step = counting(({ progress }) => progress({ round: 1, rounds: 1 }));
     await silent.run(() => runStep(cache, step, { n: 2 }));
     expect(silent.signals).toEqual([]);
   });
@@ -130,6 +153,9 @@ describe('work without a step key', () => {
       heartbeating<number>('materialize', async (_, progress, scratch) => {
         const folder = await scratch(places());
         expect(await readdir(folder)).toEqual([]);
+        // Named by its process, so that what is left of a killed one is known for that.
+        expect(isAbandoned(basename(folder), 0)).toBe(false);
+        expect(basename(folder)).toContain(`.${process.pid}.`);
         progress({ rows: 3 });
         if (fails) throw new Error('no luck');
         return { output: 3, cached: false };
@@ -137,6 +163,6 @@ describe('work without a step key', () => {
     expect(await activity.run(work(false))).toEqual({ output: 3, cached: false, seconds: expect.any(Number) });
     await expect(activity.run(work(true))).rejects.toThrow('no luck');
     expect(activity.heartbeats).toContainEqual({ step: 'materialize', rows: 3 });
-    expect(await readdir(join(root, 'state'))).toEqual([]);
+    expect(await readdir(join(root, 'state', 'scratch'))).toEqual([]);
   });
 });

@@ -83,6 +83,7 @@ describe('what is refused before anything starts', () => {
     ['no pipeline', { pipeline: '' }, 'REFIT_USAGE'],
     ['a date that is none', { pipeline: 'p', asOf: 'yesterday' }, 'REFIT_AS_OF_INVALID'],
     ['a day that the month lacks', { pipeline: 'p', asOf: '2013-02-30' }, 'REFIT_AS_OF_INVALID'],
+    ['the same with a time', { pipeline: 'p', asOf: '2013-02-30T06:00:00Z' }, 'REFIT_AS_OF_INVALID'],
     ['an invalid Date', { pipeline: 'p', asOf: new Date('never') }, 'REFIT_AS_OF_INVALID'],
     ['a key with a slash', { pipeline: 'p', key: 'a/b' }, 'REFIT_USAGE'],
     ['an empty key', { pipeline: 'p', key: '' }, 'REFIT_USAGE'],

@@ -27,6 +27,11 @@ describe('an error of an activity becomes a failure that says', () => {
     expect(failure).toMatchObject({ type: 'REFIT_CONFLICT', nonRetryable: false });
   });
 
+  test('that a damaged artefact is looked at three times, not for minutes', () => {
+    const error = new RefitError('REFIT_STORE_CORRUPT', 'The blob is missing.');
+    expect([1, 2, 3, 4].map((attempt) => failureOf(error, attempt).nonRetryable)).toEqual([false, false, true, true]);
+  });
+
   test.each(['ENOSPC', 'EDQUOT'])('that the disk is full (%s), once and for all', (code) => {
     const failure = failureOf(Object.assign(new Error(`${code}: write failed`), { code }));
     expect(failure).toMatchObject({ type: 'REFIT_STORE_FULL', nonRetryable: true });

@@ -105,6 +105,51 @@ describe('deciding on a version', () => {
     expect(await decidedVersion(objects, MODEL, 'a')).toMatchObject({ version, gates: [passed] });
   });
 
+  it('keeps the gates that it was decided on where the champion moved after it was registered', async () => {
+    const [first, second] = [await register('a'), await register('b')];
+    await ask(first);
+    // Its manifest has gates that passed; against the new champion they do not.
+    await ask(second, { comparedWith: first, gates: [failed] });
+    expect(await decidedVersion(objects, MODEL, 'b')).toMatchObject({ version: second, gates: [failed] });
+  });
+
+  it.each([
+    ['gates that fail by now', { gates: [failed] }],
+    ['a person who says no', { approved: { action: 'reject', by: 'Ada', reason: 'too late' } }],
+  ] as const)('does not bar a champion by %s', async (_, late) => {
+    const version = await register('a');
+    await ask(version);
+    const again = await ask(version, { ...late, gates: [...('gates' in late ? late.gates : [passed])], runId: 'late' });
+    expect(again).toMatchObject({ verdict: 'unchanged', serving: version, gates: [passed] });
+    expect(await findBar(objects, MODEL, version)).toBeUndefined();
+    expect(await readAudit(objects, MODEL)).toHaveLength(1);
+  });
+
+  it('of two at once that say yes and no to one version, one holds and leaves nothing of the other', async () => {
+    const version = await register('a');
+    let raced = false;
+    const racing: ObjectStore = {
+      ...objects,
+      async put(key, body, condition) {
+        // The mark is set, the entry is about to be: the other one is quicker, having looked for the mark before.
+        if (!raced && key.startsWith('audit/')) {
+          raced = true;
+          const blind = {
+            ...objects,
+            get: async (at: string) => (at.endsWith('barred.json') ? undefined : objects.get(at)),
+          };
+          const yes = { model: MODEL, version, gates: [passed], comparedWith: null, approval: 'none' } as const;
+          await decideVersion(blind, { ...yes, gates: [...yes.gates], runId: 'yes', workflowId: 'w' });
+        }
+        return objects.put(key, body, condition);
+      },
+    };
+    const no: Asked = { model: MODEL, version, gates: [failed], comparedWith: null, approval: 'none' };
+    const answer = await decideVersion(racing, { ...no, runId: 'no', workflowId: 'w' });
+    expect(answer).toMatchObject({ verdict: 'unchanged', serving: version });
+    expect(await findBar(objects, MODEL, version)).toBeUndefined();
+  });
+
   it('ends a promotion that crashed between the audit log and the routing, whatever the champion was', async () => {
     const [first, second] = [await register('a'), await register('b')];
     await ask(first);
@@ -147,6 +192,8 @@ describe('deciding on a version', () => {
       await claimKey(objects, 'k', input);
       const other = claimKey(objects, 'k', { ...input, set: { 'model.rounds': 10 } });
       await expect(other).rejects.toMatchObject({ code: 'REFIT_KEY_REUSED' });
+      const typed = { pipeline: MODEL, asOf: '2014-01-01T00:00:00Z', set: {}, force: false };
+      expect(await claimKey(objects, 'k', typed)).toBeUndefined();
       expect(await claimKey(objects, 'another', { ...input, set: { 'model.rounds': 10 } })).toBeUndefined();
     });
   });

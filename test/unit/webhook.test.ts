@@ -1,6 +1,8 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { inspect } from 'node:util';
+import { afterEach, expect, test, vi } from 'vitest';
+import { compose, placesOf } from '../../core/compose/refit.ts';
 import type { RunEvent } from '../../core/spec/activities.ts';
 import { deliver, signatureOf } from '../../core/webhooks/webhook.ts';
 
@@ -78,6 +80,16 @@ test.each([302, 404, 500])('an answer of %i is a failure that is tried again, an
   const failure = await deliver(event, { url, secret: undefined }, never).catch((error: unknown) => error);
   expect(failure).toMatchObject({ code: 'REFIT_WEBHOOK_FAILED', retryable: true });
   expect((failure as Error).message).not.toContain('hush');
+});
+
+test('an address that cannot be asked is not told, not even as the cause', async () => {
+  const url = 'http://somebody:hush@127.0.0.1:1/hush';
+  const failure = await deliver(event, { url, secret: undefined }, never).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'REFIT_WEBHOOK_FAILED' });
+  expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain('hush');
+  vi.stubEnv('REFIT_WEBHOOK_URL', url);
+  expect(() => compose(placesOf('/nowhere'))).toThrow(/user or a password/);
+  vi.unstubAllEnvs();
 });
 
 test('nobody at the other end is a failure that is tried again', async () => {

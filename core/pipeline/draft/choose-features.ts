@@ -18,6 +18,8 @@ export interface Candidate extends ColumnProfile {
 const MOST_LEVELS = 1000;
 const SURE_LEVELS = 50;
 const ROWS_PER_LEVEL = 5;
+/** Many texts of more characters than this, with spaces in them, are sentences. */
+const TEXT_LENGTH = 30;
 
 /** Sorts columns by what they hold alone. @param time SQL of the prediction time */
 export function chooseColumns(
@@ -51,8 +53,8 @@ function unfit(column: ColumnProfile): string | undefined {
 
 function unfitText({ distinct, filled, spaces, length, name }: ColumnProfile): string | undefined {
   if (distinct <= SURE_LEVELS && (distinct < filled * 0.9 || filled < SURE_LEVELS)) return undefined;
+  if (spaces > 0.5 && length > TEXT_LENGTH) return 'it is free text';
   if (distinct <= MOST_LEVELS && filled >= distinct * ROWS_PER_LEVEL) return undefined;
-  if (spaces > 0.5 && length > 20) return 'it is free text';
   if (isNamedAsId(name)) return 'it is an identifier by its name';
   return distinct >= filled * 0.9
     ? 'it differs in nearly every row'

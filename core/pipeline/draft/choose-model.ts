@@ -38,7 +38,7 @@ export function chooseModel({ train, test }: ChosenSplit): ChosenModel {
 
 /**
  * The AUC below which a model is surely worse than guessing: 0.5 minus three standard errors of guessing, which are
- * √((n₁ + n₀ + 1) / (12 n₁ n₀)) (Mann–Whitney). 50 of 100 rows: 0.5 − 3 × 0.058 → 0.33; 5,000 of 10,000: 0.48.
+ * √((n₁ + n₀ + 1) / (12 n₁ n₀)) (Mann–Whitney). 50 of 100 rows: 0.5 − 3 × 0.058 → 0.32; 5,000 of 10,000: 0.48.
  */
 export function chanceAuc({ rows, positives }: Counts): number {
   const error = Math.sqrt((rows + 1) / (12 * positives * (rows - positives)));

@@ -2,7 +2,7 @@
  * Drafts a first pipeline for a table nobody has described: looks at the values, decides what each column is for, and says why.
  * It writes no files (render-…) and runs nothing.
  */
-import { type DuckDb, withDuckDb } from '../../dataset/duckdb.ts';
+import { type DuckDb, literal, withDuckDb } from '../../dataset/duckdb.ts';
 import { findColumn, unknownColumn } from './arguments.ts';
 import { type Candidate, chooseColumns, type LeftOut } from './choose-features.ts';
 import { type ChosenModel, chooseModel } from './choose-model.ts';
@@ -12,7 +12,7 @@ import { findKey, type KeyReading } from './entity-key.ts';
 import { type DraftFeature, keepFeatures, nameFeatures, sampleRow } from './keep-features.ts';
 import { type LabelReading, readLabel } from './label.ts';
 import { columnSql, isPlainName, nameGiver, sourceName } from './names.ts';
-import { completeTimes, type Derived, type DraftRequest, type Ground, openTimed } from './open-rows.ts';
+import { completeTimes, type Derived, type DraftRequest, type Ground, openTimed, told } from './open-rows.ts';
 import { openTable } from './open-table.ts';
 import { type ColumnProfile, profileColumns } from './profile.ts';
 import { type NamedTime, nameTime } from './read-times.ts';
@@ -53,6 +53,7 @@ export function draftPipeline(request: DraftRequest, scratch: string): Promise<D
 }
 
 async function draft(db: DuckDb, request: DraftRequest, scratch: string): Promise<Draft> {
+  await told('--zone', () => db.run(`SELECT timezone(${literal(request.zone)}, TIMESTAMP '2000-01-01')`));
   const table = await openTable(db, request.root, request.path, scratch);
   const sql = await columnSql(db);
   const columns = await profileColumns(table, sql);
@@ -64,7 +65,7 @@ async function draft(db: DuckDb, request: DraftRequest, scratch: string): Promis
   const known = await labelKnown(db, request, columns, name);
   const used = new Set([...label.columns, ...time.columns, ...(known?.columns ?? [])]);
   const free = columns.filter((one) => !used.has(one.name));
-  const key = await findKey(db, free, table.rows, wantedKey(request, columns));
+  const key = await findKey(db, free, table.rows, wantedKey(request, free));
   const others = free.filter((one) => one !== key.column);
   const { candidates, leftOut } = chooseColumns(others, time.at);
 
@@ -112,6 +113,7 @@ async function labelKnown(
   return nameTime(db, { option: '--label-known-at', value, zone, name }, columns, 'label_known_at');
 }
 
+/** @param columns those that are neither time nor label */
 function wantedKey({ key }: DraftRequest, columns: ColumnProfile[]): ColumnProfile | undefined {
   if (key === undefined) return undefined;
   const column = findColumn(columns, key);

@@ -153,9 +153,9 @@ export function choose(
     /^(not?|non|un|in|dis)/.test(value) && bare(value).endsWith(bare(other));
   const negated = only((value) => negates(value, value === a ? b : a));
   const other = (value: string) => (value === a ? b : a);
-  if (negated !== undefined) return { name: other(negated), because: `${quoted(negated)} is its opposite` };
   if (yes !== undefined && yes !== no) return { name: yes, because: 'it says yes' };
   if (no !== undefined) return { name: other(no), because: `${quoted(no)} says no` };
+  if (negated !== undefined) return { name: other(negated), because: `${quoted(negated)} is its opposite` };
   const named = only((value) => topics.some((topic) => resembles(value, topic)));
   if (named !== undefined) return { name: named, because: 'it is what the label is called' };
   const numbers = [a, b].map(Number);

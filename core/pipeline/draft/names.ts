@@ -37,22 +37,27 @@ export function nameGiver(taken: Iterable<string>): (name: string, place?: numbe
 }
 
 function slug(name: string, place: number): string {
-  const ascii = name.replaceAll('ß', 'ss').normalize('NFKD').replace(/\p{M}/gu, '');
-  const words = ascii
-    .replaceAll(/[^A-Za-z0-9]+/g, '_')
-    .replaceAll(/^_+|_+$/g, '')
-    .toLowerCase();
+  const words = asciiWords(name);
   // Half a name tells less than none: `年齢_2` would become `2`.
   if (!/[a-z]/.test(words)) return `col_${place}`;
   return /^[a-z]/.test(words) ? words.slice(0, 60) : `col_${words.slice(0, 56)}`;
 }
 
-/** Name of a source from its file: `data/Customers 2024.csv.gz` → `customers_2024`. */
+/** `Größe (cm)` → `grosse_cm` */
+function asciiWords(name: string): string {
+  const ascii = name.replaceAll('ß', 'ss').normalize('NFKD').replace(/\p{M}/gu, '');
+  return ascii
+    .replaceAll(/[^A-Za-z0-9]+/g, '_')
+    .replaceAll(/^_+|_+$/g, '')
+    .toLowerCase();
+}
+
+/** Name of a source from its file, or for several from their folder: `data/Customers 2024.csv.gz` → `customers_2024`. */
 export function sourceName(path: string): string {
-  const file = path.split('/').at(-1) ?? path;
-  const stem = file.replace(/\.(gz|zst)$/i, '').replace(/\.[A-Za-z]+$/, '');
-  const name = slug(stem, 1);
-  return name === 'col_1' ? 'rows' : name.replace(/^col_(?=\d)/, 'data_');
+  const [file = '', folder = ''] = path.split('/').reverse();
+  const words = [file.replace(/\.(gz|zst)$/i, '').replace(/\.[A-Za-z]+$/, ''), folder].map(asciiWords);
+  const name = (words.find((one) => one !== '') ?? 'rows').slice(0, 60);
+  return /^[a-z]/.test(name) ? name : `data_${name}`;
 }
 
 /** A value for a message or a comment: on one line, not too long. */
