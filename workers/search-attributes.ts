@@ -20,7 +20,7 @@ export async function registerSearchAttributes(connection: Connection, namespace
     if (still.length === 0) return;
     throw new RefitError(
       'REFIT_SETUP_MISSING',
-      `The namespace ${namespace} lacks the search attributes ${still.join(', ')} (Keyword), and this worker may not add them.`,
+      `The namespace ${namespace} lacks the search attributes ${still.join(', ')}, and this worker may not add them: somebody who may adds each as a Keyword (temporal operator search-attribute create, or tcld).`,
       { namespace, missing: still },
       { cause: error },
     );
