@@ -17,7 +17,7 @@ interface Options {
   json?: boolean;
 }
 
-const VERDICTS = ['promoted', 'unchanged', 'rejected', 'failed', 'waiting'];
+const VERDICTS = ['promoted', 'unchanged', 'rejected', 'failed', 'cancelled', 'waiting'];
 
 export function runsCommand(exit: (status: number) => void): Command {
   return new Command('runs')

@@ -141,9 +141,10 @@ export class Story {
     await condition(allHandlersFinished);
   }
 
-  fail(reason: string): void {
-    this.attribute({ verdict: 'failed' });
-    this.note(`**Failed in ${this.progress.stage ?? 'preparation'}:** ${reason}`);
+  fail(reason: string, verdict: 'failed' | 'cancelled'): void {
+    this.attribute({ verdict });
+    const where = this.progress.stage ?? 'preparation';
+    this.note(verdict === 'cancelled' ? `**Cancelled in ${where}.**` : `**Failed in ${where}:** ${reason}`);
   }
 
   #show(): void {

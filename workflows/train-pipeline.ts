@@ -4,6 +4,7 @@ import {
   CancellationScope,
   isCancellation,
   patched,
+  TemporalFailure,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ResolvedRun } from '../core/spec/activities.ts';
@@ -39,8 +40,10 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
     if (claim) await release(claim.hold, kept);
     return kept;
   } catch (error) {
+    // A defect in this code: the server tries the task again, with the code that mends it.
+    if (!(error instanceof TemporalFailure)) throw error;
     const reason = reasonOf(error);
-    story.fail(reason);
+    story.fail(reason, isCancellation(error) ? 'cancelled' : 'failed');
     if (!isCancellation(error) && patched('announcements')) {
       await CancellationScope.nonCancellable(() => announceFailure(run, story.progress, reason));
     }
