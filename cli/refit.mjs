@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { place, shareWithProject } from '../infra/parts/place.mjs';
 import { program } from '../infra/parts/programs.mjs';
+import { endWithNpm } from './npm-parent.mjs';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 20)) {
@@ -17,6 +18,7 @@ if (!existsSync(fileURLToPath(new URL('../node_modules/tsx', import.meta.url))) 
   stop('REFIT_SETUP_MISSING', 'The npm packages of Refit are not installed.', `Run \`${place.command}\`.`);
 }
 
+endWithNpm();
 // What another project of this user has set up serves this one, too.
 if (place.installed) await shareWithProject(place).catch(() => undefined);
 const args = process.argv.slice(2);
