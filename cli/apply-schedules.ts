@@ -36,6 +36,9 @@ async function apply(names: string[], { prune = false, dryRun = false, json }: A
     const unreadable = failed.map(({ pipeline }) => pipeline);
     const only = names.length === 0 ? {} : { only: names };
     const plan = await planSchedules(client, declared, { prune, unreadable, ...only });
+    const found = [...declared, ...plan.changes].map(({ pipeline }) => pipeline);
+    // Neither a pipeline nor a schedule of one that is gone: a slip of the pen, and told as one.
+    for (const name of names) if (!found.includes(name)) await loadPipeline(places.pipelines, name);
     if (!json) process.stdout.write(`${changesText(plan.changes)}\n`);
     for (const { pipeline, error } of failed) say(red(`${pipeline} is left alone. ${error.code}: ${error.message}`));
     if (!dryRun) await plan.apply();

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { type Draft, draftPipeline } from '../core/pipeline/draft/draft-pipeline.ts';
@@ -9,6 +8,7 @@ import { renderReadme } from '../core/pipeline/draft/render-readme.ts';
 import { loadPipeline } from '../core/pipeline/load.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import { asJson, asText } from './init/summary.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 import { say } from './terminal.ts';
 
 interface Options {
@@ -66,8 +66,7 @@ async function init(name: string, options: Options): Promise<number> {
       `${shown(root, folder)} is there already; use another name, or --force to replace it.`,
     );
   }
-  const scratch = await mkdtemp(path.join(tmpdir(), 'refit-init-'));
-  try {
+  return withTemporaryFolder('refit-init-', async (scratch) => {
     if (!options.json) say(`Looking at ${options.from} …`);
     const from = await sourcePath(root, options.from);
     await mkdir(path.join(scratch, 'table'));
@@ -85,9 +84,7 @@ async function init(name: string, options: Options): Promise<number> {
     const written = files.map((file) => shown(root, path.join(folder, file)));
     process.stdout.write(options.json ? `${JSON.stringify(asJson(draft, written))}\n` : asText(draft, written));
     return 0;
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 function checkName(name: string): void {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Refit } from '../core/compose/refit.ts';
 import { readSnapshot } from '../core/dataset/read-snapshot.ts';
@@ -12,6 +12,7 @@ import { findManifest, listVersions, readManifest } from '../core/registry/versi
 import type { FeatureInfo, Snapshot } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
+import { ownerToken } from '../core/store/process-identity.ts';
 
 export type PredictedEntity = UpcomingEntity & { score: number };
 
@@ -31,8 +32,8 @@ export async function predictUpcoming(
     throw new RefitError('REFIT_REJECTED', `The model ${model} has no champion yet: no version passed its gates.`);
   const { trainedModel, lineage } = await readManifest(objects, model, champion.version);
   const { spine, features: views } = await blobs.json<PipelineSpec>(lineage.pipeline.spec);
-  await mkdir(places.state, { recursive: true });
-  const scratch = await mkdtemp(path.join(places.state, 'predict-'));
+  const scratch = path.join(places.state, 'scratch', ownerToken());
+  await mkdir(scratch, { recursive: true });
   try {
     const snapshots = await newestSnapshots(refit, model);
     const entities = await upcomingEntities({ spine, views, snapshots, asOf, count }, { blobs, scratch });

@@ -10,12 +10,12 @@ export const command = (name: string, description: string) =>
     .option('--json', 'print the result as JSON on standard output')
     .option('--debug', 'print stack traces');
 
-/** The stack, with a word where it ends with a command. */
-export function atDesk<T>(work: (desk: Desk) => Promise<T>): Promise<T> {
+/** The stack, with a word where it ends with a command. Schedules are the server's: they can be applied before any worker runs. */
+export function atDesk<T>(work: (desk: Desk) => Promise<T>, options = { workers: false }): Promise<T> {
   return withStack(async (desk) => {
     if (isTransient(desk)) say(yellow(TRANSIENT));
     return work(desk);
-  });
+  }, options);
 }
 
 const TRANSIENT = `This server runs only as long as a command does: schedules are kept, but start nothing in between.

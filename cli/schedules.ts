@@ -110,7 +110,11 @@ function triggerCommand(exit: Exit): Command {
   return command('trigger', 'Start a run of a schedule now, paused or not; its asOf is now.')
     .argument('<pipeline>')
     .action(async (pipeline: string, { json }: Options) => {
-      const triggered: ScheduleTrigger = await atDesk(({ stack }) => triggerSchedule(stack.client.schedule, pipeline));
+      const triggered: ScheduleTrigger = await atDesk(
+        ({ stack }) => triggerSchedule(stack.client.schedule, pipeline),
+        // A run that nobody would work on is told now.
+        { workers: true },
+      );
       const { run } = triggered;
       print(triggered, json, () =>
         run

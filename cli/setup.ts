@@ -40,6 +40,8 @@ async function setup({ check, only, json }: Options): Promise<number> {
   const child = spawn(process.execPath, [SETUP, ...args], { env, stdio: 'inherit' });
   // Ctrl-C reaches it as well, and it ends in its own way.
   process.on('SIGINT', () => undefined);
+  // These reach us alone; it ends what it builds.
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 1));

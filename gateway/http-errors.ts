@@ -70,11 +70,16 @@ export function violationSentence(where: string, violation: Violation, known: st
     .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : `${path}${path ? '.' : ''}${part}`), '');
   const at = place === '' ? where : place.startsWith('[') ? `${where}${place}` : `${where}, ${place}`;
   if (keyword === 'additionalProperties') {
-    const name = String(params.additionalProperty);
+    const name = shown(String(params.additionalProperty));
     return `Unknown field "${name}" in ${at}${nearest(name, known)}.`;
   }
   if (keyword === 'required') return `The field "${String(params.missingProperty)}" is missing in ${at}.`;
   if (keyword === 'type') return `In ${at}: must be ${String(params.type).replaceAll(',', ' or ')}.`;
   if (keyword === 'enum') return `In ${at}: ${message}: ${(params.allowedValues as unknown[]).join(', ')}.`;
   return `In ${at}: ${message}.`;
+}
+
+/** A name that somebody sent, short enough to be answered, and to be compared with others. */
+export function shown(name: string, most = 100): string {
+  return name.length > most ? `${name.slice(0, most)}…` : name;
 }

@@ -25,6 +25,9 @@ export interface InstanceReader {
 /** Numbers take booleans too, as SQL's BOOLEAN became a number when the model was trained. */
 const TYPES = { number: ['number', 'boolean', 'null'], category: ['string', 'null'] };
 
+/** Beyond it, JSON's numbers run together: 9007199254740993 is read as ..992, and would name another entity. */
+const MOST_EXACT = Number.MAX_SAFE_INTEGER;
+
 /**
  * A reader for a model with these features whose entities are named by `key`. The names of both never meet. `row`: what else a
  * row of the table brings.
@@ -53,7 +56,8 @@ export function createInstanceReader(
     const instance: Record<string, OnlineValue | boolean> = Object.create(null) as typeof instance;
     for (const [column, name] of aliases) if (Object.hasOwn(sent, column)) instance[name] = sent[column] ?? null;
     Object.assign(instance, sent);
-    const given: Instance['given'] = {};
+    // Nothing inherited here either, or a feature called `constructor` would be given with every instance.
+    const given: Instance['given'] = Object.create(null) as Instance['given'];
     for (const name of names) {
       const value = instance[name];
       if (value !== undefined) given[name] = typeof value === 'boolean' ? Number(value) : value;
@@ -69,6 +73,11 @@ export function createInstanceReader(
       );
     }
     const named = parts.length === key.length;
+    const inexact = parts.find((name) => typeof instance[name] === 'number' && Math.abs(instance[name]) > MOST_EXACT);
+    if (inexact !== undefined) {
+      const message = `instances[${position}].${inexact} is a number too large to be exact in JSON; send it as a text.`;
+      throw invalid(message, position);
+    }
     return {
       key: named ? Object.fromEntries(key.map((name) => [name, String(instance[name])])) : null,
       given,

@@ -7,6 +7,9 @@ import { RefitError } from '../core/spec/errors.ts';
 import { startGateway } from './gateway.ts';
 import { readSettings } from './settings.ts';
 
+// Whoever read what we say may be gone before us: that is no reason to drop requests and the log.
+process.stderr.on('error', () => undefined);
+
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const refit = compose(placesOf(process.env.REFIT_ROOT ?? process.cwd()));

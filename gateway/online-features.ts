@@ -7,6 +7,7 @@ import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import type { FeatureTable } from './feature-table.ts';
 import { packRows } from './feature-table.ts';
+import { shown } from './http-errors.ts';
 import type { Instance } from './instances.ts';
 
 export interface FeatureLookup {
@@ -41,7 +42,7 @@ export function createFeatureLookup(
       const more = unknown.length > 1 ? `, and ${unknown.length - 1} more,` : '';
       throw new RefitError(
         'REFIT_ENTITY_UNKNOWN',
-        `The entity ${JSON.stringify(first.instance.key)} of instances[${first.position}]${more} has no online features as of ${layout.asOf}.`,
+        `The entity ${shown(JSON.stringify(first.instance.key), 300)} of instances[${first.position}]${more} has no online features as of ${layout.asOf}.`,
         { asOf: layout.asOf, instances: unknown.slice(0, 100).map(({ position }) => position) },
       );
     }

@@ -65,7 +65,7 @@ const RETRY_MS = 30_000;
 export function createPredictionLog(options: PredictionLogOptions): PredictionLog {
   const { folder, publish, onFailure, now = () => new Date() } = options;
   const { flushMs = 500, publishMs = 3_500, bufferBytes = 32 << 20, segmentBytes = 16 << 20 } = options;
-  let buffer: { hour: string; line: string }[] = [];
+  let buffer: { hour: string; line: string; since: number }[] = [];
   let buffered = 0;
   let segment: Segment | undefined;
   const sealed: Segment[] = [];
@@ -121,7 +121,12 @@ export function createPredictionLog(options: PredictionLogOptions): PredictionLo
   }
 
   async function recover(): Promise<void> {
-    for (const left of await abandonedSegments(folder)) await settle(left);
+    // One that nobody can publish does not keep the others.
+    const failures: unknown[] = [];
+    for (const left of await abandonedSegments(folder)) {
+      await settle(left).catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   async function publishOpen(at: number): Promise<void> {
@@ -129,8 +134,8 @@ export function createPredictionLog(options: PredictionLogOptions): PredictionLo
     due.publish = at + publishMs;
     await publishSealed();
     if (segment) await publishGrowing(segment);
-    // Rows that came meanwhile are in memory still.
-    unpublishedSince = buffer.length > 0 ? at : undefined;
+    // Rows that came meanwhile, or that the disk did not take, are in memory still.
+    unpublishedSince = buffer[0]?.since;
   }
 
   async function publishGrowing(growing: Segment): Promise<void> {
@@ -195,8 +200,9 @@ export function createPredictionLog(options: PredictionLogOptions): PredictionLo
           counts.dropped += 1;
           continue;
         }
-        unpublishedSince ??= now().getTime();
-        buffer.push({ hour: hourOf(prediction.at), line });
+        const since = now().getTime();
+        unpublishedSince ??= since;
+        buffer.push({ hour: hourOf(prediction.at), line, since });
         buffered += line.length;
       }
     },
@@ -214,8 +220,10 @@ export function createPredictionLog(options: PredictionLogOptions): PredictionLo
   };
 }
 
+/** Half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD, as the model was given it: no reader takes it. */
 function lineOf({ at, latencyMs, ...prediction }: Prediction): string {
-  return JSON.stringify({ ...prediction, predicted_at: at, latency_ms: latencyMs });
+  const line = JSON.stringify({ ...prediction, predicted_at: at, latency_ms: latencyMs });
+  return line.replace(/\\(ud[89a-f][0-9a-f]{2}|.)/g, (all, escaped: string) => (escaped.length > 1 ? '\ufffd' : all));
 }
 
 /** `2026-11-21T07`, UTC. */

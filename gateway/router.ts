@@ -9,6 +9,7 @@ import { readRouting } from '../core/registry/routing.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import { nearest } from '../core/spec/nearest.ts';
 import type { ObjectStore } from '../core/store/ports.ts';
+import { shown } from './http-errors.ts';
 import type { ModelLoader, ServedModel } from './served-model.ts';
 
 export interface Router {
@@ -50,11 +51,16 @@ export function createRouter(
 ): Router {
   const entries = new Map<string, Entry>();
   const underway = new Map<string, Promise<void>>();
+  /** Models that had a record at the last look around. */
+  let listed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let looked = false;
   let stopped = false;
 
-  /** One look at a time for each model; whoever comes meanwhile waits for that one. */
+  /**
+   * One look at a time for each model; whoever comes meanwhile waits for that one. Rejects where nothing is known of the model
+   * and the store does not tell: nothing is remembered then, because anybody can make up any number of names.
+   */
   function look(model: string): Promise<void> {
     const running = underway.get(model);
     if (running) return running;
@@ -67,7 +73,10 @@ export function createRouter(
     try {
       const routing = await readRouting(objects, model);
       // A record that is gone leaves the champion that serves; a store that is unplugged for a moment looks the same.
-      if (!routing) return;
+      if (!routing) {
+        if (!entries.get(model)?.served) entries.delete(model);
+        return;
+      }
       const entry = entryOf(model);
       const seen = `${routing.champion.version} ${routing.champion.sha256} ${routing.audit.hash}`;
       if (entry.seen === seen && (entry.problem === undefined || Date.now() < entry.retryAt)) return;
@@ -80,6 +89,7 @@ export function createRouter(
       entry.seen = seen;
       delete entry.problem;
     } catch (error) {
+      if (!entries.has(model) && !listed.has(model)) throw error;
       report(model, error);
     }
   }
@@ -108,16 +118,17 @@ export function createRouter(
   }
 
   async function refresh(): Promise<void> {
-    const names = new Set(entries.keys());
+    const found = new Set<string>();
     try {
       for await (const key of objects.list('routing/')) {
         const name = /^routing\/([^/]+)\.json$/.exec(key)?.[1];
-        if (name && MODEL.test(name)) names.add(name);
+        if (name && MODEL.test(name)) found.add(name);
       }
+      listed = found;
     } catch (error) {
       events.problem?.('', error);
     }
-    await Promise.all([...names].map(look));
+    await Promise.allSettled([...new Set([...entries.keys(), ...found])].map(look));
     looked = true;
   }
 
@@ -151,12 +162,13 @@ export function createRouter(
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      await Promise.all(underway.values());
+      await Promise.allSettled(underway.values());
     },
   };
 }
 
 function unknownModel(model: string, known: string[]): RefitError {
-  const message = `No version of a model "${model}" was promoted${nearest(model, known)}.`;
-  return new RefitError('REFIT_MODEL_UNKNOWN', message, { model });
+  const name = shown(model);
+  const message = `No version of a model "${name}" was promoted${nearest(name, known)}.`;
+  return new RefitError('REFIT_MODEL_UNKNOWN', message, { model: name });
 }

@@ -35,6 +35,8 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   const app = fastify({
     bodyLimit: settings.bodyLimit,
     requestTimeout: 60_000,
+    // A name that is too long is an unknown model like any other: Fastify's own word for it is in nobody's shape.
+    routerOptions: { maxParamLength: 65_536 },
     // While we stop, requests on connections that are open still are answered, and their connections closed.
     return503OnClosing: false,
     forceCloseConnections: 'idle',

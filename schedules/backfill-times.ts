@@ -21,7 +21,7 @@ export function backfillTimes({ from, to, every }: BackfillRange): string[] {
   if (!match) throw new RefitError('REFIT_USAGE', `--every ${every} is no duration; write e.g. 6h, 1d, 1w, 1mo.`);
   if (Date.parse(from) > Date.parse(to))
     throw new RefitError('REFIT_USAGE', `--from ${from} is later than --to ${to}.`);
-  if (Date.parse(from) < 0)
+  if (Date.parse(from) <= 0)
     throw new RefitError('REFIT_USAGE', `--from ${from} is not after 1970-01-01, where schedules begin.`);
   const times: string[] = [];
   const start = new Date(from);

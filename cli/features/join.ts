@@ -91,8 +91,16 @@ function endOf(times: (string | null | undefined)[]): string {
   return isoSeconds(known.length > 0 ? Math.max(...known) : Date.now());
 }
 
-function tableFile(file: string): TableFile {
-  return { path: path.resolve(file), format: /\.(csv|tsv)(\.gz)?$/i.test(file) ? 'csv' : 'parquet' };
+/** A table by its file's name: `asked.csv`, `asked.tsv`, either with `.gz`; Parquet otherwise. */
+export function tableFile(file: string): TableFile {
+  const [, kind, gzip] = /\.(csv|tsv)(\.gz)?$/i.exec(file) ?? [];
+  if (kind === undefined) return { path: path.resolve(file), format: 'parquet' };
+  return {
+    path: path.resolve(file),
+    format: 'csv',
+    ...(kind.toLowerCase() === 'tsv' ? { delimiter: '\t' } : {}),
+    ...(gzip ? { compression: 'gzip' } : {}),
+  };
 }
 
 function text({ out, rows, features, given, asOf, seconds }: FeatureJoin): string {

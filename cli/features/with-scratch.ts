@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Refit } from '../../core/compose/refit.ts';
 import type { FeatureContext } from '../../core/features/open-sources.ts';
 import { RefitError } from '../../core/spec/errors.ts';
+import { ownerToken } from '../../core/store/process-identity.ts';
 import { withStore } from '../with-stack.ts';
 
 export interface Workbench {
@@ -14,8 +15,9 @@ export interface Workbench {
 export function withScratch<T>(work: (bench: Workbench) => Promise<T>): Promise<T> {
   return withStore(async (refit) => {
     const { state } = refit.places;
-    await mkdir(state, { recursive: true });
-    const scratch = await mkdtemp(path.join(state, 'features-'));
+    // Beside the steps' own and named like them: what a killed command leaves is swept away with theirs.
+    const scratch = path.join(state, 'scratch', ownerToken());
+    await mkdir(scratch, { recursive: true });
     const stop = new AbortController();
     const cancel = () => stop.abort(new RefitError('REFIT_CANCELLED', 'The command was interrupted.'));
     process.once('SIGINT', cancel);

@@ -66,7 +66,11 @@ async function join(db: DuckDb, sources: SourceTables, input: SpineJoinInput): P
     return timed ? `s.__at AS ${identifier(name)}` : `g.${identifier(name)}`;
   });
   const position = identifier(file.position);
-  const options = to.format === 'csv' ? 'FORMAT csv, HEADER' : 'FORMAT parquet, COMPRESSION zstd';
+  const { delimiter = ',', compression = 'none' } = to;
+  const options =
+    to.format === 'csv'
+      ? `FORMAT csv, HEADER, DELIMITER ${literal(delimiter)}, COMPRESSION ${compression}`
+      : 'FORMAT parquet, COMPRESSION zstd';
   await db.run(`COPY (SELECT ${[...own, ...values].join(', ')}
     FROM ${file.table} g JOIN ${spine.relation} s ON g.${position} = s.${position} JOIN ${joined.relation} f ON f.__row = s.__row
     ORDER BY g.${position}) TO ${literal(to.path)} (${options})`);

@@ -9,6 +9,9 @@ import type { FeatureContext } from './open-sources.ts';
 export interface TableFile {
   path: string;
   format: 'parquet' | 'csv';
+  /** How a CSV file is written; one that is read tells by itself. */
+  delimiter?: '\t';
+  compression?: 'gzip';
 }
 
 /** The table as loaded: a temporary table with all its columns and `position`, the number of the row. */

@@ -6,7 +6,7 @@
 import { Ajv } from 'ajv';
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { violationSentence } from '../http-errors.ts';
+import { shown, violationSentence } from '../http-errors.ts';
 import { DATATYPES, invalid, writeFloats } from './tensors.ts';
 
 const Parameters = Type.Record(Type.String(), Type.Unknown());
@@ -107,7 +107,7 @@ export function wantedOutputs(request: InferRequest, known: readonly string[]): 
   return wanted.map((output: { name: string; parameters?: Record<string, unknown> }) => {
     refuseSharedMemory(output);
     if (!known.includes(output.name)) {
-      throw invalid(`The model has no output "${output.name}" (there is: ${known.join(', ')}).`);
+      throw invalid(`The model has no output "${shown(output.name)}" (there is: ${known.join(', ')}).`);
     }
     const { binary_data: binary = asBytes } = output.parameters ?? {};
     return { name: output.name, binary: binary === true };

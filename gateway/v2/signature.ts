@@ -2,6 +2,7 @@
 import type { FeatureInfo } from '../../core/spec/artifacts.ts';
 import { nearest } from '../../core/spec/nearest.ts';
 import { asFeature, columnsOf, type FeatureTable } from '../feature-table.ts';
+import { shown } from '../http-errors.ts';
 import type { ReceivedInput } from './message.ts';
 import { invalid, NUMBER_DATATYPES, readNumbers, readTexts } from './tensors.ts';
 
@@ -34,7 +35,10 @@ export function tableOfInputs(features: readonly FeatureInfo[], inputs: readonly
   const names = features.map(({ name }) => name);
   if (byName.size < inputs.length) throw invalid('The request has two inputs of the same name.');
   const unknown = inputs.find(({ name }) => !names.includes(name));
-  if (unknown) throw invalid(`The model has no input "${unknown.name}"${nearest(unknown.name, names)}.`);
+  if (unknown) {
+    const name = shown(unknown.name);
+    throw invalid(`The model has no input "${name}"${nearest(name, names)}.`);
+  }
   const missing = names.filter((name) => !byName.has(name));
   if (missing.length > 0) {
     throw invalid(`The request lacks ${missing.length} of the model's ${names.length} inputs: ${missing.join(', ')}.`);

@@ -67,7 +67,8 @@ export function readTexts(name: string, data: Uint8Array, count: number): string
 
 function decodeText(name: string, position: number, bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    // Every character counts, a byte order mark too: the same text sent as JSON keeps it.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw invalid(`Input "${name}": element ${position} is no UTF-8 text.`);
   }

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { TSchema } from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { probe, startEmbeddedServer } from '../../cli/embedded-server.ts';
 import { ScheduleApply, ScheduleList, ScheduleStatus } from '../../core/spec/schedules.ts';
 import { listSchedules } from '../../schedules/look.ts';
 import { type Services, startServices } from '../support/own-server.ts';
@@ -117,5 +118,23 @@ describe('what pipelines declare becomes what the server has', () => {
     expect((await statusOf('weekly'))?.when).toBe('30 6 * * 1-5');
     const unknown = await refit(project, ['schedules', 'pause', 'nobody', '--json'], services.env);
     expect(errorOf(unknown)).toMatchObject({ code: 'REFIT_SCHEDULE_UNKNOWN' });
+    const misspelt = await refit(project, ['schedules', 'apply', 'weakly', '--prune', '--json'], services.env);
+    expect(misspelt.code).toBe(2);
+    expect(errorOf(misspelt)).toMatchObject({ code: 'REFIT_PIPELINE_UNKNOWN' });
+  });
+
+  test('a server that has no worker yet takes schedules, but no run', async () => {
+    const options = { port: (await probe(0)) ?? 0, database: 'no-worker' };
+    const server = await startEmbeddedServer(project.path('.refit'), options);
+    const env = { TEMPORAL_ADDRESS: server.address };
+    try {
+      await declare('lone', { every: '1d' });
+      const applied = await refit(project, ['schedules', 'apply', 'lone', '--json'], env);
+      expect(applied.code, applied.stdout).toBe(0);
+      const triggered = await refit(project, ['schedules', 'trigger', 'lone', '--json'], env);
+      expect(errorOf(triggered)).toMatchObject({ code: 'REFIT_WORKER_MISSING' });
+    } finally {
+      await server.stop();
+    }
   });
 });

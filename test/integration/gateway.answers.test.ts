@@ -121,6 +121,13 @@ describe('a request that cannot be answered is told why', () => {
     const unknown = await gateway.post('/v1/models/fligths:predict', { instances });
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: 'REFIT_MODEL_UNKNOWN' } } });
     expect(unknown.body.error.message).toContain('did you mean "flights"?');
+    const endless = await gateway.post(`/v1/models/${'x'.repeat(5_000)}:predict`, { instances });
+    expect(endless).toMatchObject({ status: 404, body: { error: { code: 'REFIT_MODEL_UNKNOWN' } } });
+    const { body: protocol } = await gateway.get(`/v2/models/${'x'.repeat(5_000)}`);
+    expect(protocol.error).toMatch(/^No version of a model "x{100}…" was promoted/);
+    const entity = await gateway.post('/v1/models/flights:predict', { instances: [{ flight_id: 'x'.repeat(5_000) }] });
+    expect(entity).toMatchObject({ status: 404, body: { error: { code: 'REFIT_ENTITY_UNKNOWN' } } });
+    expect(entity.body.error.message.length).toBeLessThan(500);
     const form = await gateway.post('/v1/models/flights:predict', 'x=1', { 'content-type': 'text/csv' });
     expect(form).toMatchObject({ status: 415 });
     expect(form.body.error.message).toContain('send it as application/json');

@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tableFile } from '../../cli/features/join.ts';
 import { literal, withDuckDb } from '../../core/dataset/duckdb.ts';
 import { joinSpine, type SpineJoinInput } from '../../core/features/join-spine.ts';
 import { inspectSpine, type TableFile } from '../../core/features/spine-file.ts';
@@ -105,6 +108,15 @@ describe('features for a table of keys and times', () => {
     expect(again).toMatchObject({ ...b, note: 'b again' });
     expect(unknown).toMatchObject({ note: 'who', town: null, doubled: null, temp: null, mean: null });
     expect(nobody).toMatchObject({ note: 'none', town: null, doubled: null, temp: null, mean: null });
+  });
+
+  test('tabs where the name says so, and packed where it does', async () => {
+    const to = tableFile(path.join(bench.scratch, 'joined.tsv.gz'));
+    await join(`SELECT 1 AS id, ${time(2.5)} AS predict_at`, { to });
+    const [head] = gunzipSync(await readFile(to.path))
+      .toString()
+      .split('\n');
+    expect(head).toBe('id\tpredict_at\ttown\tdoubled\ttemp\tn\tmean');
   });
 
   test('a key that stands for several rows: the one with that prediction time, as in training', async () => {

@@ -29,6 +29,7 @@ describe('tensors as bytes', () => {
         expect(readTexts('t', writeTexts(texts), texts.length)).toEqual(texts);
       }),
     );
+    expect(readTexts('t', writeTexts(['\ufeffJFK']), 1)).toEqual(['\ufeffJFK']);
     expect([...writeTexts(['JFK'])]).toEqual([3, 0, 0, 0, 0x4a, 0x46, 0x4b]);
   });
 

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { FeatureInfo } from '../../core/spec/artifacts.ts';
 import { RefitError } from '../../core/spec/errors.ts';
+import { packRows } from '../../gateway/feature-table.ts';
 import { errorBody, httpError } from '../../gateway/http-errors.ts';
 import { createInstanceReader } from '../../gateway/instances.ts';
 import { shortest } from '../../gateway/predict.ts';
 import { readSettings } from '../../gateway/settings.ts';
+import { tableOfInputs } from '../../gateway/v2/signature.ts';
 
 const FEATURES: FeatureInfo[] = [
   { name: 'spend', kind: 'number', view: 'account' },
@@ -29,6 +31,38 @@ describe('an instance', () => {
       given: { plan: 'gold', spend: null },
       lookUp: false,
     });
+  });
+
+  test('lacks a feature that is named as something every object has', () => {
+    const features: FeatureInfo[] = [
+      { name: 'constructor', kind: 'category', view: 'account' },
+      { name: 'spend', kind: 'number', view: 'account' },
+    ];
+    const { read: reader } = createInstanceReader(features, ['customer']);
+    const [raw, named] = reader([{ spend: 3 }, { customer: 7, spend: 3 }]);
+    expect(named?.lookUp).toBe(true);
+    expect(packRows(features, [raw?.given ?? {}]).categories).toEqual([[null]]);
+  });
+
+  test('names no other entity than it says: a number that JSON cannot hold exactly is refused as a key', () => {
+    const [exact] = read(JSON.parse('[{"customer": 9007199254740991, "shop": "9007199254740993"}]'));
+    expect(exact?.key).toEqual({ customer: '9007199254740991', shop: '9007199254740993' });
+    expect(() => read(JSON.parse('[{"customer": 9007199254740993, "shop": "east"}]'))).toThrow(
+      'instances[0].customer is a number too large to be exact in JSON; send it as a text.',
+    );
+  });
+
+  test('with an endless field name is refused in a short sentence, at once', () => {
+    const name = 'x'.repeat(5_000_000);
+    const started = performance.now();
+    expect(() => one({ [name]: 1 })).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^.{100,400}$/) }),
+    );
+    const tensor = { name, shape: [1, 1], datatype: 'FP32', data: [1] };
+    expect(() => tableOfInputs(FEATURES, [tensor])).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^.{100,400}$/) }),
+    );
+    expect(performance.now() - started).toBeLessThan(1000);
   });
 
   test.each([

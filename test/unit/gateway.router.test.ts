@@ -147,6 +147,39 @@ describe('the router', () => {
     await expect(router.pick('../secret')).rejects.toMatchObject({ code: 'REFIT_MODEL_UNKNOWN' });
   });
 
+  test('remembers no made-up names while the store fails, and answers rightly when it is back', async () => {
+    const healthy = objects;
+    let broken = true;
+    const failing = async () => {
+      if (broken) throw new Error('EIO');
+    };
+    objects = {
+      ...healthy,
+      get: async (...args) => {
+        await failing();
+        return healthy.get(...args);
+      },
+    };
+    const problems: string[] = [];
+    start({ problem: (model) => problems.push(model) });
+    await router.refresh();
+    await expect(router.pick('made-up-1')).rejects.toThrow('EIO');
+    await expect(router.pick('made-up-2')).rejects.toThrow('EIO');
+    expect([router.models(), problems]).toEqual([[], []]);
+    broken = false;
+    await expect(router.pick('made-up-1')).rejects.toMatchObject({ code: 'REFIT_MODEL_UNKNOWN' });
+  });
+
+  test('forgets a model that never served when its record is gone', async () => {
+    await objects.put('routing/flights.json', Buffer.from('{ torn'));
+    start();
+    await router.refresh();
+    await expect(router.pick('flights')).rejects.toMatchObject({ code: 'REFIT_REGISTRY_DAMAGED' });
+    await objects.delete('routing/flights.json');
+    await expect(router.pick('flights')).rejects.toMatchObject({ code: 'REFIT_MODEL_UNKNOWN' });
+    expect(router.models()).toEqual([]);
+  });
+
   test('serves no version but the champion', async () => {
     await promote('flights', 2);
     start();

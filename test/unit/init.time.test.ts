@@ -21,7 +21,11 @@ describe('the time column', () => {
       "try_strptime(t, '%m/%d/%Y %I:%M %p')",
     ],
     ['days as numbers', (i) => day(i).replaceAll('-', ''), "try_strptime((t::BIGINT)::VARCHAR, '%Y%m%d')"],
-    ['dates and times mixed', (i) => (i % 2 ? day(i) : `${day(i)} 10:00:00`), 'try_cast(t AS TIMESTAMP)'],
+    [
+      'dates and times mixed',
+      (i) => (i % 2 ? day(i) : `${day(i)} 10:00:00`),
+      "timezone('UTC', try_cast(t AS TIMESTAMPTZ))",
+    ],
   ])('%s are read', async (_, time, sql) => {
     const drafted = await draftCsv(rows(time));
     expect(drafted.draft.derive.event_time?.sql ?? drafted.draft.at).toBe(sql);
@@ -70,6 +74,27 @@ describe('the time column', () => {
     );
     expect(draft.split.from).toBe('2023-12-31T23:30:00Z');
     await expect(draftCsv(rows(day), { zone: 'Europe/Bonn' })).rejects.toMatchObject({ code: 'REFIT_USAGE' });
+  });
+
+  test.each([
+    ['Europe/Berlin', '2023-12-31T19:30:00Z'],
+    ['UTC', '2023-12-31T19:30:00Z'],
+  ])('where some values are no times, too (%s); an offset goes before the zone', async (zone, from) => {
+    const time = (i: number) => (i === 7 ? 'n.n.' : `${day(i)} 00:30:00${i === 0 ? '+05:00' : ''}`);
+    const drafted = await draftCsv(rows(time), { zone });
+    const { split } = drafted.draft;
+    expect(split.from).toBe(from);
+    expect(split.to).toMatch(zone === 'UTC' ? /T00:30:00Z$/ : /T2[23]:30:00Z$/);
+    const { set } = await trainingSetOf(drafted);
+    expect(set.rows.train + set.rows.validate + set.rows.test).toBe(199);
+  });
+
+  test('a number that stands for no time is none, and does not end the run', async () => {
+    const time = (i: number) => (i === 7 ? '9223372036854775807' : String(1_700_000_000 + i * 3600));
+    const text = csvOf('t,x,y', 1000, (i) => [time(i), chance(i), chance(i * 7) < 0.4 ? 1 : 0].join(','));
+    const drafted = await draftCsv(text);
+    const { set } = await trainingSetOf(drafted);
+    expect(set.rows.train + set.rows.validate + set.rows.test).toBe(999);
   });
 
   test('Parquet brings its own types', async () => {

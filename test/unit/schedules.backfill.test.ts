@@ -29,6 +29,7 @@ describe('times of a backfill', () => {
     [range('2020-01-01', '2020-02-01', 'monthly'), 'is no duration'],
     [range('2020-01-01', '2020-02-01', '0d'), 'is no duration'],
     [range('1969-01-01', '1971-01-01', '1mo'), 'is not after 1970'],
+    [range('1970-01-01', '1970-01-05', '1d'), 'is not after 1970'],
     [range('2020-01-01', '2020-12-31', '10m'), 'more than 500 runs'],
   ])('%o is refused', (wrong, reason) => {
     expect(() => backfillTimes(wrong)).toThrow(

@@ -47,7 +47,11 @@ export async function readTime(db: DuckDb, column: ColumnProfile, option: string
   if (column.filled === 0) throw usage(`${option} ${name}: the column is empty.`);
   if (holds === 'date' || holds === 'date-time') {
     const how = holds === 'date' ? 'days' : `times${zoned(column) ? '' : `, those without a zone taken as ${zone}`}`;
-    return { sql, how, plain: column.contract !== 'string' };
+    // The contract does not type a column with some values that are no times: then it does not heed the zone either.
+    if (column.contract === 'string') {
+      return { sql: holds === 'date' ? sql : castInZone(identifier(name), zone), how, plain: false };
+    }
+    return { sql, how, plain: true };
   }
   if (holds === 'integer' || holds === 'number') {
     const reading = await epoch(db, column);
@@ -72,8 +76,13 @@ async function epoch(db: DuckDb, column: ColumnProfile): Promise<TimeReading | u
   if (low == null || high == null) return undefined;
   const found = EPOCHS.find(([from, below]) => low >= from && high < below);
   if (!found) return undefined;
-  const [, , make, how] = found;
-  return { sql: make(column.sql), how, plain: false };
+  const [from, below, make, how] = found;
+  const [others] = await db.rows<{ n: number }>(
+    `SELECT count(*)::DOUBLE AS n FROM (SELECT ${raw} AS v FROM raw) WHERE NOT (v >= ${from} AND v < ${below} AND isfinite(v))`,
+  );
+  const made = make(column.sql);
+  // A placeholder such as 9223372036854775807 is no time; it must not end the run.
+  return { sql: others?.n ? `TRY(${made})` : made, how, plain: false };
 }
 
 async function written(db: DuckDb, { name, sql }: ColumnProfile, option: string, zone: string): Promise<TimeReading> {
@@ -98,8 +107,7 @@ async function written(db: DuckDb, { name, sql }: ColumnProfile, option: string,
   const [cast] = await db.rows<{ ok: boolean }>(
     `SELECT count(try_cast(${own} AS TIMESTAMP)) >= count(*) * ${1 - MOST_BROKEN} AS ok FROM sample WHERE trim(${own}) <> ''`,
   );
-  if (cast?.ok)
-    return { sql: inZone(`try_cast(${sql} AS TIMESTAMP)`, '', zone), how: 'text of dates and times', plain: false };
+  if (cast?.ok) return { sql: castInZone(sql, zone), how: 'text of dates and times', plain: false };
   throw usage(
     `${option} ${name} holds no times I can read (e.g. ${await exampleOf(db, name)}); give an SQL expression that reads it, e.g. ${option} ${inShell(`try_strptime(${sql}, '%d.%m.%Y %H:%M')`)}.`,
   );
@@ -136,6 +144,15 @@ async function differ(db: DuckDb, own: string, first: string, second: string): P
 function inZone(sql: string, format: string, zone: string): string {
   const hasZone = /%z|UTC|GMT|Z$/.test(format);
   return zone === 'UTC' || hasZone ? sql : `timezone('UTC', timezone(${literal(zone)}, ${sql}))`;
+}
+
+/** Text as DuckDB reads it, which heeds offsets in TIMESTAMPTZ alone; the zone is for values without one. */
+function castInZone(text: string, zone: string): string {
+  const zoned = `timezone('UTC', try_cast(${text} AS TIMESTAMPTZ))`;
+  if (zone === 'UTC') return zoned;
+  const naive = inZone(`try_cast(${text} AS TIMESTAMP)`, '', zone);
+  const offset = String.raw`\d:\d.*(Z|z|[+-]\d\d(:?\d\d)?)$`;
+  return `CASE WHEN regexp_matches(${text}, ${literal(offset)}) THEN ${zoned} ELSE ${naive} END`;
 }
 
 async function exampleOf(db: DuckDb, name: string): Promise<string> {
