@@ -143,8 +143,7 @@ async function startPostgres(folder: string, port: number): Promise<Running> {
 function startTemporal(folder: string, databasePort: number, ports: number[]): Running {
   const names = ['FRONTEND_GRPC', 'FRONTEND_HTTP', 'FRONTEND_MEMBERSHIP', 'MATCHING_GRPC', 'MATCHING_MEMBERSHIP'];
   names.push('HISTORY_GRPC', 'HISTORY_MEMBERSHIP', 'WORKER_GRPC', 'WORKER_MEMBERSHIP');
-  const dynamic = path.join(folder, 'dynamic.yaml');
-  writeFileSync(dynamic, '{}\n');
+  const dynamic = path.join(REPOSITORY, 'infra/docker/temporal-dynamic.yaml');
   const env = {
     ...{ DB: 'postgres12', POSTGRES_SEEDS: '127.0.0.1', POSTGRES_USER: 'temporal', POSTGRES_PWD: PASSWORD },
     ...{ DB_PORT: String(databasePort), POSTGRES_PORT: String(databasePort), NUM_HISTORY_SHARDS: '4' },
