@@ -6,6 +6,7 @@ import { describeModel, findModelVersion } from '../core/registry/describe.ts';
 import type { DecisionOutcome, VersionSummary } from '../core/spec/cli.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { PersonsDecision, Progress, RunResult } from '../core/spec/run.ts';
+import { said } from './grounds.ts';
 import { bold, dim, green, say, yellow } from './terminal.ts';
 import { type Desk, print, withStack } from './with-stack.ts';
 
@@ -46,13 +47,6 @@ Examples:
 
 Exit status: 0 the decision was taken, 1 nothing waits for it, 2 there is no such version, 3 approved, but a newer champion
 serves by now.`;
-
-const said =
-  (option: string) =>
-  (text: string): string => {
-    if (text.trim() !== '') return text.trim();
-    throw new RefitError('REFIT_USAGE', `${option} is empty: the audit log keeps who decided, and why.`);
-  };
 
 async function decide(action: Action, name: string, { by, reason, wait, json }: Options): Promise<number> {
   const outcome = await withStack(async (desk): Promise<DecisionOutcome> => {

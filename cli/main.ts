@@ -11,17 +11,20 @@ import { initCommand } from './init.ts';
 import { lineageCommand } from './lineage.ts';
 import { modelCommand } from './model.ts';
 import { modelsCommand } from './models.ts';
+import { rollbackCommand, rolloutCommand } from './move-routing.ts';
 import { reportError } from './report-error.ts';
 import { runCommand } from './run.ts';
 import { runsCommand } from './runs.ts';
 import { schedulesCommand } from './schedules.ts';
 import { setupCommand } from './setup.ts';
 import { statusCommand } from './status.ts';
+import { verifyCommand } from './verify.ts';
 
 /** Every command, in the order and under the headings of `refit --help`. */
 const COMMANDS: Record<string, CommandMaker[]> = {
   'Runs:': [demoCommand, runCommand, runsCommand, statusCommand, cancelCommand],
-  'Models:': [modelsCommand, modelCommand, lineageCommand, auditCommand, approveCommand, rejectCommand],
+  'Models:': [modelsCommand, modelCommand, lineageCommand, auditCommand, verifyCommand],
+  'Decisions:': [approveCommand, rejectCommand, rolloutCommand, rollbackCommand],
   'Features:': [featuresCommand],
   'Schedules:': [schedulesCommand, backfillCommand],
   'This machine:': [initCommand, setupCommand, devCommand, doctorCommand],

@@ -13,8 +13,10 @@ import { readManifest } from './versions.ts';
 
 const APPROVAL = 'approval';
 const NOT_OLDER = 'not older than champion';
+/** What a rollback adds to the gates of the version that it takes away. */
+export const ROLLED_BACK = 'not rolled back';
 /** Gates that a decision adds to those that were judged. */
-export const RULINGS: readonly string[] = [APPROVAL, NOT_OLDER];
+export const RULINGS: readonly string[] = [APPROVAL, NOT_OLDER, ROLLED_BACK];
 
 export interface Decided {
   verdict: Verdict;
@@ -54,10 +56,11 @@ export interface DecisionRequest {
 export async function decideVersion(objects: ObjectStore, request: DecisionRequest): Promise<Decided | { due: Due }> {
   const { model, version } = request;
   const bar = await findBar(objects, model, version);
-  const earlier = (await readAudit(objects, model)).find((entry) => entry.version === version);
+  // The last word counts: what was promoted may have been rolled back since, and what was barred brought back.
+  const earlier = (await readAudit(objects, model)).findLast((entry) => entry.version === version);
   if (earlier) {
     // What this request's gates or its person say comes too late; a promotion that was cut off is finished.
-    if (earlier.action === 'promote') await settleRouting(objects, model);
+    if (earlier.action !== 'reject') await settleRouting(objects, model);
     return told(objects, request, earlier);
   }
   // A bar without its entry is a rejection that was cut off: it is finished, not judged again.

@@ -1,7 +1,7 @@
 /**
- * Who serves. The audit log leads and routing follows: a promotion is decided when its entry stands in the log, and routing is
- * then moved to what the log's newest promotion says. Whoever crashes in between is finished by its retry or by the next
- * promotion. An entry is only added after exactly the entries it was checked against, so every promotion in the log is valid.
+ * Who serves. The audit log leads and routing follows: a promotion or a rollback is decided when its entry stands in the log,
+ * and routing is then moved to what the newest of them says. Whoever crashes in between is finished by its retry or by the next
+ * move. An entry is only added after exactly the entries it was checked against, so every move in the log is valid.
  */
 import type { GateResult } from '../spec/evaluation.ts';
 import type { ObjectStore } from '../store/ports.ts';
@@ -91,12 +91,14 @@ export async function reject(
   });
 }
 
-function newestPromotion(entries: AuditEntry[]): AuditEntry | undefined {
-  return entries.findLast(({ action }) => action === 'promote');
+/** The newest entry that moved routing. */
+export function newestMove(entries: AuditEntry[]): AuditEntry | undefined {
+  return entries.findLast(({ action }) => action !== 'reject');
 }
 
-function championOf(entries: AuditEntry[]): Champion | null {
-  return newestPromotion(entries)?.intent.to ?? null;
+/** Who serves by the log; null before the first promotion. */
+export function championOf(entries: AuditEntry[]): Champion | null {
+  return newestMove(entries)?.intent.to ?? null;
 }
 
 function refusal(to: Champion, from: Champion | null): Promotion | undefined {
@@ -114,14 +116,14 @@ function refuse(refused: Refused, to: Champion, from: Champion | null): Promotio
   return { moved: false, refused, reason: reason[refused] };
 }
 
-/** Moves routing to the newest promotion of the log, unless it is there. @throws as `promote` */
+/** Moves routing to what the newest move of the log says, unless it is there. @throws as `promote` */
 export async function settleRouting(
   objects: ObjectStore,
   model: string,
   now: () => Date = () => new Date(),
 ): Promise<void> {
   await untilSettled(routingKey(model), async () => {
-    const newest = newestPromotion(await readAudit(objects, model));
+    const newest = newestMove(await readAudit(objects, model));
     const routing = await readJson(objects, routingKey(model), Routing);
     if (!newest?.intent.to || (routing && routing.value.audit.sequence >= newest.sequence)) return {};
     const { sequence, hash } = newest;

@@ -82,7 +82,8 @@ export const AuditEntry = Type.Object({
   at: Type.String(),
   model: Type.String(),
   version: Version,
-  action: Type.Enum(['promote', 'reject']),
+  /** `rollback`: the version no longer serves and is barred; `intent.to` serves in its place. */
+  action: Type.Enum(['promote', 'reject', 'rollback']),
   /** 'rule', or the person. */
   by: Type.String(),
   reason: Type.String(),

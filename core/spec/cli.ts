@@ -269,6 +269,30 @@ export const DecisionOutcome = Type.Object({
 });
 export type DecisionOutcome = Static<typeof DecisionOutcome>;
 
+/** `refit rollback`, `refit rollout`. */
+export const RoutingMove = Type.Object({
+  model: Type.String(),
+  /** False where it was so before. */
+  moved: Type.Boolean(),
+  /** The versions that served before and serve now. */
+  from: Nullable(Version),
+  to: Version,
+  by: Type.String(),
+  reason: Type.String(),
+  /** Number of the entry in the audit log. */
+  entry: Type.Integer(),
+});
+export type RoutingMove = Static<typeof RoutingMove>;
+
+/** `refit verify`; not intact = exit 1. */
+export const VersionCheck = Type.Object({
+  model: Type.String(),
+  version: Version,
+  intact: Type.Boolean(),
+  checks: Type.Array(Type.Object({ name: Type.String(), passed: Type.Boolean(), found: Type.String() })),
+});
+export type VersionCheck = Static<typeof VersionCheck>;
+
 /** `refit features join`. */
 export const FeatureJoin = Type.Object({
   pipeline: Type.String(),

@@ -68,6 +68,12 @@ export const ERRORS = {
   REFIT_MODEL_UNKNOWN: usage('See `refit models` for the models and their versions.'),
   REFIT_KEY_REUSED: usage('Use another key for another run, or the same arguments as the first time.'),
   REFIT_NOT_WAITING: fatal('See `refit status <run>`; only a run that waits for approval can be approved or rejected.'),
+  REFIT_NOT_SERVING: fatal(
+    'See `refit model <model>` for the version that serves, and `refit audit <model>` for what was decided.',
+  ),
+  REFIT_VERSION_BARRED: fatal(
+    'Add --lift-bar to bring the version back in spite of that; the audit log keeps who did, and why.',
+  ),
   REFIT_REQUEST_INVALID: usage("Mend the named field of the request; GET /v2/models/<model> tells the model's inputs."),
   REFIT_ENTITY_UNKNOWN: usage('Send raw fields instead of keys, or materialize the features of this entity first.'),
   REFIT_OVERLOADED: passing('Send again after a moment; the gateway is at the limit of its queue.'),

@@ -150,6 +150,8 @@ describe('after these runs', () => {
     expect(people).toEqual([
       ['promote', 'ada', 'the slices look fine'],
       ['reject', 'bob', 'no gain over the champion'],
+      ['rollback', 'ada', 'complaints from Newark'],
+      ['promote', 'ada', 'it was the feed, not the model'],
     ]);
     const file = project.path('.refit/store/audit/flight-delays/00000002.json');
     const entry = await readFile(file, 'utf8');
@@ -179,6 +181,31 @@ describe('after these runs', () => {
     expect(september?.raw).toEqual([raw]);
     expect((await failing(['model', 'flight-delay'], 2)).error.message).toContain('did you mean "flight-delays"');
     expect((await failing(['lineage', 'flight-delays@99'], 2)).error.code).toBe('REFIT_MODEL_UNKNOWN');
+  });
+
+  test('a version is verified byte by byte; one that was altered is told, and what is amiss (exit 1)', async () => {
+    const verify = (status: number) =>
+      json<shapes.VersionCheck>(shapes.VersionCheck, ['verify', 'flight-delays@1'], status);
+    expect(await verify(0)).toMatchObject({ version: 1, intact: true });
+    const file = project.path('.refit/store/models/flight-delays/1/model.onnx');
+    const bytes = await readFile(file);
+    await writeFile(file, Buffer.concat([bytes, Buffer.from('!')]));
+    const { checks } = await verify(1);
+    expect(checks.filter(({ passed }) => !passed).map(({ name }) => name)).toEqual(['model.onnx']);
+    await writeFile(file, bytes);
+    await failing(['verify', 'flight-delays'], 2);
+  });
+
+  test('a version that does not serve is not rolled back; one that was rejected serves by an explicit word only', async () => {
+    const why = ['--by', 'ada', '--reason', 'why not'];
+    expect((await failing(['rollback', 'flight-delays@1', ...why], 1)).error.code).toBe('REFIT_NOT_SERVING');
+    const { models } = await json<shapes.ModelList>(shapes.ModelList, ['models']);
+    const { versions } = await json<shapes.ModelDescription>(shapes.ModelDescription, ['model', 'flight-delays']);
+    const rejected = `flight-delays@${versions.find(({ state }) => state === 'rejected')?.version}`;
+    expect((await failing(['rollout', rejected, ...why], 1)).error.code).toBe('REFIT_VERSION_BARRED');
+    await failing(['rollout', 'flight-delays@1', '--reason', ' '], 2);
+    const again = await json<shapes.ModelList>(shapes.ModelList, ['models']);
+    expect(again.models[0]?.champion).toEqual(models[0]?.champion);
   });
 
   test('a decision that nobody waits for is refused, one without a name or reason too', async () => {
