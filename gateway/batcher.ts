@@ -18,7 +18,7 @@ export interface BatcherOptions {
 }
 
 export interface Batcher {
-  /** Probabilities [rows], in order. @throws RefitError REFIT_OVERLOADED; what scoring throws, for every request of the batch */
+  /** Probabilities [rows], in order. @throws RefitError REFIT_OVERLOADED; what scoring throws on these rows */
   submit(table: FeatureTable): Promise<Float32Array>;
 }
 
@@ -71,7 +71,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
         at += own.rows;
       }
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      // One request's rows may be at fault: no other may fail for it. Where time ran out, each alone would take as long again.
+      const alone = batch.length > 1 && !(error instanceof RefitError && error.code === 'REFIT_OVERLOADED');
+      if (alone) for (const waiting of batch) await run([waiting]);
+      else for (const { reject } of batch) reject(error);
     } finally {
       underway -= 1;
       plan();

@@ -51,7 +51,7 @@ export async function createServer(dependencies: ServerDependencies): Promise<Fa
   app.addHook('onSend', async (_, reply) => {
     if (draining()) void reply.header('connection', 'close');
   });
-  limitRequests(app, metrics, settings.requests);
+  limitRequests(app, metrics, settings);
   countRequests(app, metrics, router);
 
   await app.register(swagger, {
@@ -88,18 +88,32 @@ function operationRoutes(app: FastifyInstance, { router, metrics, draining }: Se
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 }
 
+/** Bodies of all requests under way, in bytes; each is kept in memory several times over while it is read. */
+const BODIES_BYTES = 256 * 1024 * 1024;
+
 /** Refuses early, before a body is read: what is taken is answered. */
-function limitRequests(app: FastifyInstance, metrics: Metrics, most: number): void {
+function limitRequests(
+  app: FastifyInstance,
+  metrics: Metrics,
+  { requests, bodyLimit }: ServerDependencies['settings'],
+): void {
   let underway = 0;
+  let bytes = 0;
   metrics.underway.set(0);
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.routeOptions.config.predicts) return done();
-    if (underway >= most) {
-      const message = `The gateway is answering ${underway} requests already.`;
-      return done(new RefitError('REFIT_OVERLOADED', message, { requests: most }));
+    const length = Number(request.headers['content-length'] ?? bodyLimit);
+    const body = Number.isFinite(length) ? Math.min(length, bodyLimit) : bodyLimit;
+    if (underway >= requests || (underway > 0 && bytes + body > BODIES_BYTES)) {
+      const message = `The gateway is answering ${underway} requests of ${Math.ceil(bytes / 1024)} KiB already.`;
+      return done(new RefitError('REFIT_OVERLOADED', message, { requests, underway, bytes }));
     }
     metrics.underway.set(++underway);
-    reply.raw.once('close', () => metrics.underway.set(--underway));
+    bytes += body;
+    reply.raw.once('close', () => {
+      metrics.underway.set(--underway);
+      bytes -= body;
+    });
     return done();
   });
 }

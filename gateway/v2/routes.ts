@@ -81,10 +81,14 @@ export async function protocolRoutes(app: FastifyInstance, dependencies: Protoco
     app.get(path, route("A model's inputs and outputs", params, ModelMetadata), (request: ForModel) =>
       metadata(request, router),
     );
-    app.get(`${path}/ready`, route('Whether a model can be asked', params, ModelReady), async (request: ForModel) => {
-      const served = await router.pick(request.params.model, request.params.version);
-      return { name: served.name, ready: true };
-    });
+    app.get(
+      `${path}/ready`,
+      route('Whether a model can be asked', params, ModelReady),
+      async (request: ForModel, reply) => {
+        const served = await router.pick(request.params.model, request.params.version);
+        return reply.status(ready() ? 200 : 503).send({ name: served.name, ready: ready() });
+      },
+    );
     const { schema } = route('Ask a model, with tensors as JSON or bytes', params, InferResponse);
     app.post(
       `${path}/infer`,

@@ -197,3 +197,24 @@ test('more requests than are allowed at once are refused with a word, the others
   expect(refused[0]?.body.error.code).toBe('REFIT_OVERLOADED');
   expect(answers.filter(({ status }) => status === 200).length).toBe(answers.length - refused.length);
 });
+
+test('large bodies are refused before they fill the memory; small requests are answered beside them', async () => {
+  await project.promote(-2);
+  const gateway = await start({ REFIT_GATEWAY_BODY_BYTES: String(200 * 2 ** 20) });
+  /** Says how much will come, and sends nothing of it. */
+  const announce = () =>
+    request({
+      ...{ port: gateway.port, host: '127.0.0.1', method: 'POST', path: '/v1/models/flights:predict' },
+      headers: { 'content-type': 'application/json', 'content-length': 150 * 2 ** 20 },
+    });
+  const first = announce().on('error', () => undefined);
+  first.flushHeaders();
+  const underway = async () => (await fetch(`${gateway.url}/metrics`)).text();
+  await vi.waitFor(async () => expect(await underway()).toMatch(/requests_under_way 1$/m), 20_000);
+  const second = announce().on('error', () => undefined);
+  second.flushHeaders();
+  const status = await new Promise((resolve) => second.on('response', (response) => resolve(response.statusCode)));
+  expect(status).toBe(503);
+  expect((await gateway.predict([{ distance: 1 }])).status).toBe(200);
+  for (const one of [first, second]) one.destroy();
+});

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { FeatureInfo } from '../../core/spec/artifacts.ts';
+import { RefitError } from '../../core/spec/errors.ts';
 import { createBatcher } from '../../gateway/batcher.ts';
 import { concatTables, type FeatureTable, modelInput, packRows, rowReader } from '../../gateway/feature-table.ts';
 
@@ -97,16 +98,29 @@ describe('the batcher', () => {
     expect((await Promise.all(asked)).map((scores) => scores.length)).toEqual([6, 1]);
   });
 
-  test('fails every request of a batch that fails, and goes on', async () => {
+  test('asks again for each request of a batch that fails: only the one at fault fails, and it goes on', async () => {
     const { batcher, batches } = manual();
-    const failed = [batcher.submit(numbered(1)), batcher.submit(numbered(2))];
+    const asked = [batcher.submit(numbered(1)), batcher.submit(numbered(2))];
     await turn();
     batches[0]?.end(new Error('out of order'));
-    expect(await Promise.allSettled(failed)).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
-    const next = batcher.submit(numbered(3));
     await turn();
     batches[1]?.end();
+    await turn();
+    batches[2]?.end(new Error('out of order'));
+    expect(await Promise.allSettled(asked)).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected' }]);
+    const next = batcher.submit(numbered(3));
+    await turn();
+    batches[3]?.end();
     expect([...(await next)]).toEqual([3]);
+  });
+
+  test('that took too long is not asked for again', async () => {
+    const { batcher, batches } = manual();
+    const asked = [batcher.submit(numbered(1)), batcher.submit(numbered(2))];
+    await turn();
+    batches[0]?.end(new RefitError('REFIT_OVERLOADED', 'The model did not answer.'));
+    expect(await Promise.allSettled(asked)).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
+    expect(batches).toHaveLength(1);
   });
 
   test('refuses more rows than may wait, and takes them again later', async () => {
