@@ -196,7 +196,27 @@ export const ModelDescription = Type.Object({
 });
 export type ModelDescription = Static<typeof ModelDescription>;
 
-/** `refit lineage`: from the raw files to the model, each by its digest (SHA-256, hex). */
+const SplitRows = Type.Object({ train: Type.Integer(), validate: Type.Integer(), test: Type.Integer() });
+
+/** A feature view as it was declared; equal declarations have one digest. */
+const LineageView = Type.Object({
+  name: Type.String(),
+  kind: Type.String(),
+  source: Type.String(),
+  digest: Type.String(),
+});
+
+const LineagePartition = Type.Object({
+  /** File, relative to the project's root. */
+  name: Type.String(),
+  /** Of the extracted partition. */
+  sha256: Type.String(),
+  rows: Nullable(Type.Integer()),
+  /** Of the raw file; several where files with other bytes gave this very partition. */
+  raw: Type.Array(Type.String()),
+});
+
+/** `refit lineage <model>@v`: from the raw files to the model, each by its digest (SHA-256, hex). */
 export const LineageTree = Type.Object({
   model: Type.String(),
   version: Version,
@@ -209,27 +229,56 @@ export const LineageTree = Type.Object({
   trainingSet: Type.Object({
     digest: Type.String(),
     /** Null where its step is no longer in the store. */
-    rows: Nullable(Type.Object({ train: Type.Integer(), validate: Type.Integer(), test: Type.Integer() })),
+    rows: Nullable(SplitRows),
+    /** Source of the rows and labels themselves; null where nothing tells any more. */
+    spine: Text,
   }),
-  sources: Type.Array(
+  views: Type.Array(
     Type.Object({
-      source: Type.String(),
-      snapshot: Type.String(),
-      partitions: Type.Array(
-        Type.Object({
-          /** File, relative to the project's root. */
-          name: Type.String(),
-          /** Of the extracted partition. */
-          sha256: Type.String(),
-          rows: Nullable(Type.Integer()),
-          /** Of the raw file; several where files with other bytes gave this very partition. */
-          raw: Type.Array(Type.String()),
-        }),
-      ),
+      ...LineageView.properties,
+      /** What it read of its source. */
+      snapshot: Text,
     }),
+  ),
+  sources: Type.Array(
+    Type.Object({ source: Type.String(), snapshot: Type.String(), partitions: Type.Array(LineagePartition) }),
   ),
 });
 export type LineageTree = Static<typeof LineageTree>;
+
+/** `refit lineage --from`: all that was made of a file, a snapshot, a source, a view or a training set. */
+export const LineageImpact = Type.Object({
+  from: Type.Object({
+    kind: Type.Enum(['file', 'partition', 'snapshot', 'source', 'view', 'training-set', 'pipeline', 'model']),
+    name: Type.String(),
+  }),
+  /** What was extracted from it. */
+  partitions: Type.Array(Type.Object({ source: Type.String(), ...LineagePartition.properties })),
+  snapshots: Type.Array(Type.Object({ source: Type.String(), snapshot: Type.String(), partitions: Type.Integer() })),
+  views: Type.Array(LineageView),
+  trainingSets: Type.Array(
+    Type.Object({
+      digest: Type.String(),
+      asOf: Text,
+      rows: Nullable(SplitRows),
+      /** Versions that were trained on it, as `model@version`; empty where none was. */
+      models: Type.Array(Type.String()),
+    }),
+  ),
+  models: Type.Array(
+    Type.Object({
+      model: Type.String(),
+      version: Version,
+      state: Type.Enum(['champion', 'former', 'rejected', 'undecided']),
+      asOf: Type.String(),
+      sha256: Type.String(),
+      trainingSet: Type.String(),
+    }),
+  ),
+  /** Models whose serving version depends on it. */
+  retrain: Type.Array(Type.String()),
+});
+export type LineageImpact = Static<typeof LineageImpact>;
 
 /** `refit audit`: decisions in order; not intact = exit 1. */
 export const AuditReport = Type.Object({

@@ -66,6 +66,10 @@ export const ERRORS = {
   REFIT_PORT_IN_USE: fatal('Stop what listens there, or move all ports with --port-base.'),
   REFIT_RUN_UNKNOWN: usage('See `refit runs` for the runs there are.'),
   REFIT_MODEL_UNKNOWN: usage('See `refit models` for the models and their versions.'),
+  REFIT_LINEAGE_UNKNOWN: usage(
+    'Name a file as the pipeline reads it, or the beginning of a digest that `refit lineage` prints.',
+  ),
+  REFIT_LINEAGE_AMBIGUOUS: usage('Write more of it, or one of the listed names with its kind in front.'),
   REFIT_KEY_REUSED: usage('Use another key for another run, or the same arguments as the first time.'),
   REFIT_NOT_WAITING: fatal('See `refit status <run>`; only a run that waits for approval can be approved or rejected.'),
   REFIT_NOT_SERVING: fatal(

@@ -179,6 +179,12 @@ describe('after these runs', () => {
       .update(await readFile(project.path(september?.name ?? '')))
       .digest('hex');
     expect(september?.raw).toEqual([raw]);
+    const from = ['lineage', '--from', september?.name ?? ''];
+    const impact = await json<shapes.LineageImpact>(shapes.LineageImpact, from);
+    expect(impact.retrain).toEqual(['flight-delays']);
+    expect(impact.models).toContainEqual(expect.objectContaining({ version: model.version, state: 'champion' }));
+    expect((await failing(['lineage', '--from', '2013-19.parquet'], 2)).error.message).toMatch(/did you mean "2013-/);
+    await failing(['lineage'], 2);
     expect((await failing(['model', 'flight-delay'], 2)).error.message).toContain('did you mean "flight-delays"');
     expect((await failing(['lineage', 'flight-delays@99'], 2)).error.code).toBe('REFIT_MODEL_UNKNOWN');
   });
