@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
-import { placesOf } from '../core/compose/refit.ts';
+import { compose, type Places, placesOf } from '../core/compose/refit.ts';
 import { listPipelines } from '../core/pipeline/load.ts';
+import { RefitError } from '../core/spec/errors.ts';
 import { inspect } from '../infra/parts.mjs';
 import { projectRoot } from './project.ts';
 import { bold, green, red } from './terminal.ts';
@@ -23,12 +25,13 @@ Exit status: 0 all is here, 1 something is missing.`;
 
 async function doctor(json: boolean): Promise<number> {
   const places = placesOf(projectRoot());
-  const parts = await inspect();
+  const [parts, online] = await Promise.all([inspect(), inspectOnlineStore(places)]);
   const pipelines = await listPipelines(places.pipelines);
-  const healthy = parts.every(({ ok }) => ok);
+  const whole = parts.every(({ ok }) => ok);
+  const healthy = whole && online.ok;
   if (json) {
     process.stdout.write(
-      `${JSON.stringify({ ok: healthy, parts, pipelines, root: places.root, store: places.store })}\n`,
+      `${JSON.stringify({ ok: healthy, parts, pipelines, root: places.root, store: places.store, online })}\n`,
     );
     return healthy ? 0 : 1;
   }
@@ -36,11 +39,39 @@ async function doctor(json: boolean): Promise<number> {
     process.stdout.write(`${ok ? green('✓') : red('✗')} ${detail}\n`);
     if (!ok && cure) process.stdout.write(`  ${cure}\n`);
   }
+  if (!online.ok) process.stdout.write(`${red('✗')} ${online.detail}\n  ${online.cure}\n`);
   process.stdout.write(
-    `\nProject    ${places.root}\nStore      ${places.store}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
+    `\nProject    ${places.root}\nStore      ${places.store}\nOnline     ${online.address}${online.ok ? `, ${online.detail}` : ''}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
   );
-  process.stdout.write(
-    healthy ? bold('\nAll is here.\n') : bold('\nSomething is missing: run `npx --no refit setup`.\n'),
-  );
+  const advice = whole ? 'The online store does not answer.' : 'Something is missing: run `npx --no refit setup`.';
+  process.stdout.write(bold(`\n${healthy ? 'All is here.' : advice}\n`));
   return healthy ? 0 : 1;
+}
+
+/** What the doctor tells of the online store; `address` without its password. */
+interface OnlineFinding {
+  address: string;
+  ok: boolean;
+  detail: string;
+  cure?: string;
+}
+
+async function inspectOnlineStore(places: Places): Promise<OnlineFinding> {
+  // LMDB's folder is made when it is first written to; looking must not make it.
+  if (!/^rediss?:/.test(places.online) && !existsSync(places.online)) {
+    return { address: `lmdb:${places.online}`, ok: true, detail: 'empty yet' };
+  }
+  const refit = compose(places);
+  let address = 'the online store';
+  try {
+    const store = refit.online();
+    address = store.address;
+    await store.get('doctor', ['does it answer?']);
+    return { address, ok: true, detail: 'it answers' };
+  } catch (error) {
+    const { message, cure } = error instanceof RefitError ? error : new RefitError('REFIT_INTERNAL', String(error));
+    return { address, ok: false, detail: message, cure };
+  } finally {
+    await refit.close();
+  }
 }

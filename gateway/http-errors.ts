@@ -8,6 +8,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   REFIT_MODEL_UNKNOWN: 404,
   REFIT_ENTITY_UNKNOWN: 404,
   REFIT_OVERLOADED: 503,
+  REFIT_ONLINE_UNREACHABLE: 503,
+  REFIT_ONLINE_REFUSED: 503,
   // The model's files are at fault, not the request; they may be mended while we run.
   REFIT_STORE_CORRUPT: 503,
   REFIT_REGISTRY_DAMAGED: 503,

@@ -8,7 +8,15 @@ export interface Finding {
 
 /** Something that Refit needs on a machine. */
 export interface Part {
-  readonly name: 'node' | 'npm' | 'onnxruntime' | 'programs' | 'lightgbm' | 'temporal' | 'temporal-server';
+  readonly name:
+    | 'node'
+    | 'npm'
+    | 'onnxruntime'
+    | 'programs'
+    | 'lightgbm'
+    | 'temporal'
+    | 'temporal-server'
+    | 'redis-server';
   readonly title: string;
   check(): Promise<Finding>;
   /** What is missing to make it, one error a thing, each with its cure; absent on parts that are only looked at. */
@@ -40,3 +48,6 @@ export const cacheFolder: string;
 
 /** The path of LightGBM's native library, whether it is there yet or not. */
 export function lightgbmLibrary(): string;
+
+/** A Redis server that runs here; undefined where there is none (`node infra/setup.mjs --only redis-server`). */
+export function findRedis(env?: NodeJS.ProcessEnv): Promise<{ path: string; version: string } | undefined>;

@@ -5,6 +5,7 @@ import { npmPart } from './parts/npm.mjs';
 import { onnxruntimePart } from './parts/onnxruntime.mjs';
 import { place } from './parts/place.mjs';
 import { programsPart } from './parts/programs.mjs';
+import { redisServerPart } from './parts/redis-server.mjs';
 import { findBinary, temporalPart } from './parts/temporal.mjs';
 import { temporalServerPart } from './parts/temporal-server.mjs';
 
@@ -12,7 +13,7 @@ import { temporalServerPart } from './parts/temporal-server.mjs';
 export const parts = [nodePart(), npmPart(), onnxruntimePart(), programsPart(), lightgbmPart(), temporalPart()];
 
 /** Made only when named (`--only`): what working with Refit never needs. */
-export const optionalParts = [temporalServerPart()];
+export const optionalParts = [temporalServerPart(), redisServerPart()];
 
 /** Looks at every part; never throws, changes nothing. */
 export function inspect(chosen = parts) {
@@ -31,6 +32,8 @@ export function inspect(chosen = parts) {
 export const temporalBinary = () => findBinary();
 
 export { programArguments } from './parts/programs.mjs';
+
+export { findRedis } from './parts/redis-server.mjs';
 
 /** The project that this Refit belongs to: the one it is installed in, or its own clone. */
 export const homeProject = place.project;

@@ -4,13 +4,14 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createLmdbOnlineStore } from '../features/lmdb-online-store.ts';
 import type { OnlineStore } from '../features/online-store.ts';
+import { createRedisOnlineStore } from '../features/redis-online-store.ts';
 import { RefitError } from '../spec/errors.ts';
 import { createBlobStore } from '../store/blobs.ts';
 import { createFolderStore } from '../store/folder-store.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
 import type { Native } from '../store/step.ts';
 import { createStepCache, type StepCache } from '../store/step-cache.ts';
-import type { Places } from './places.ts';
+import { isRedis, type Places } from './places.ts';
 
 export { type Places, placesOf } from './places.ts';
 
@@ -50,7 +51,7 @@ export function compose(places: Places): Refit {
     webhook: webhookOf(process.env),
     // Opened on first use: a process that never reads online features holds no environment open.
     online: () => {
-      online ??= createLmdbOnlineStore(places.online);
+      online ??= isRedis(places.online) ? createRedisOnlineStore(places.online) : createLmdbOnlineStore(places.online);
       return online;
     },
     close: async () => online?.close(),

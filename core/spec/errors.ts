@@ -51,6 +51,12 @@ export const ERRORS = {
     'Free space on the disk of the store (REFIT_STORE), then run again; nothing finished is lost.',
   ),
   REFIT_STORE_UNWRITABLE: fatal('Make the store (REFIT_STORE) a folder that this user may write to.'),
+  REFIT_ONLINE_UNREACHABLE: passing(
+    'Start the Redis server of REFIT_ONLINE, or correct the address; `refit doctor` tells if it answers.',
+  ),
+  REFIT_ONLINE_REFUSED: fatal(
+    'Mend what Redis says: password or database in REFIT_ONLINE, its memory, a read-only replica.',
+  ),
   REFIT_STORE_CORRUPT: passing('Run again: the damaged artefact is made anew from its inputs.'),
   REFIT_REGISTRY_DAMAGED: fatal(
     'Restore the named object from a backup; `refit audit <model>` tells which entries can be trusted.',

@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts';
 
 export interface OnlineStoreFixture {
   /** Opens the store; opened twice, both see the same rows, as two processes do. */
   open(): OnlineStore;
+  /** How another process opens the same store. */
+  elsewhere: { module: string; factory: string; argument: string };
   remove(): Promise<void>;
 }
 
@@ -86,6 +91,25 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
       }
     });
 
+    test('ends with the newest of four racing processes, whatever was written late', async () => {
+      const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+      // 60 writes with 30 event times, each known twice; every process has every fourth, in an order of its own.
+      const writes = Array.from({ length: 60 }, (_, i) => {
+        const place = (i * 37) % 60;
+        return [Math.floor(place / 2), place % 2] as [number, number];
+      });
+      const written = await race(
+        fixture,
+        [0, 1, 2, 3].map((part) => ({ view: 'v', keys, writes: writes.filter((_, i) => i % 4 === part) })),
+      );
+      const found = await store.get('v', keys);
+      expect(found.map((one) => one?.values.slice(0, 2))).toEqual(keys.map(() => [29, 1]));
+      expect(found.map((one) => [one?.eventAtUs, one?.knownAtUs])).toEqual(keys.map(() => [29, 1]));
+      // Each key's newest was written once, and late ones were turned away.
+      expect(written).toBeGreaterThanOrEqual(keys.length);
+      expect(written).toBeLessThan(60 * keys.length);
+    });
+
     test('is still there after it was closed', async () => {
       await store.put('v', [row('a', ['kept'])]);
       await Promise.all(opened.splice(0).map((made) => made.close()));
@@ -101,4 +125,22 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
       ]);
     });
   });
+}
+
+/** Lets processes write at once, started as nearly together as can be. @returns how many rows they wrote */
+async function race({ elsewhere }: OnlineStoreFixture, plans: object[]): Promise<number> {
+  const script = fileURLToPath(new URL('racing-online-writer.ts', import.meta.url));
+  const { module, factory, argument } = elsewhere;
+  const children = plans.map((plan) => {
+    const args = ['--import', 'tsx', script, module, factory, argument, JSON.stringify(plan)];
+    return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  });
+  const ready = children.map((child) => once(child.stdout, 'data'));
+  for (const said of await Promise.all(ready)) expect(String(said[0])).toBe('ready\n');
+  const done = children.map(async (child) => {
+    const [said] = await Promise.all([once(child.stdout, 'data'), once(child, 'exit')]);
+    return Number(String(said[0]));
+  });
+  for (const child of children) child.stdin.write('go\n');
+  return (await Promise.all(done)).reduce((sum, count) => sum + count, 0);
 }
