@@ -1,7 +1,7 @@
 import type { Refit } from '../core/compose/refit.ts';
 import { createExtractPartition, extractSlice } from '../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../core/dataset/inspect-partition.ts';
-import { fingerprintFile, listPartitions, type PartitionFile } from '../core/dataset/partitions.ts';
+import type { PartitionFile } from '../core/dataset/partitions.ts';
 import { nothingKnown, publishSnapshot } from '../core/dataset/publish-snapshot.ts';
 import type { Done, SourceFile } from '../core/spec/activities.ts';
 import type { BlobRef, Partition, Snapshot } from '../core/spec/artifacts.ts';
@@ -18,9 +18,10 @@ interface OfSource {
   force?: string;
 }
 
-export function createExtractActivities({ blobs, cache, places }: Refit) {
-  const extractStep = createExtractPartition({ root: places.root });
-  const inspectStep = createInspectPartition({ root: places.root });
+export function createExtractActivities({ blobs, cache, places, sources }: Refit) {
+  const origin = { root: places.root, files: sources };
+  const extractStep = createExtractPartition(origin);
+  const inspectStep = createInspectPartition(origin);
   const specOf = async ({ spec, source }: OfSource): Promise<SourceSpec> =>
     sourceOf(await blobs.json<PipelineSpec>(spec), source);
 
@@ -28,15 +29,15 @@ export function createExtractActivities({ blobs, cache, places }: Refit) {
   async function inspectSource(input: OfSource): Promise<SourceFile[]> {
     const spec = await specOf(input);
     const files: SourceFile[] = [];
-    for (const file of await listPartitions(places.root, input.source, spec)) {
+    for (const file of await sources.list(input.source, spec)) {
       const look = () => inspectFile(file, spec, input);
       files.push(await look().catch((error: unknown) => (isChanged(error) ? look() : Promise.reject(error))));
     }
     return files;
   }
 
-  async function inspectFile({ name, path }: PartitionFile, spec: SourceSpec, input: OfSource): Promise<SourceFile> {
-    const file = { name, sha256: await fingerprintFile(path) };
+  async function inspectFile(found: PartitionFile, spec: SourceSpec, input: OfSource): Promise<SourceFile> {
+    const file = { name: found.name, sha256: await sources.fingerprint(found) };
     const step = { source: input.source, spec: extractSlice(spec), file };
     const { output } = await runStep(cache, inspectStep, step, input);
     return { ...file, ...output };

@@ -25,10 +25,10 @@ interface Options {
 export function initCommand(exit: (status: number) => void): Command {
   return new Command('init')
     .description(
-      'Write a first pipeline for a table of your own: Parquet or CSV, with a column to predict and one that says when.',
+      'Write a first pipeline for a table of your own: Parquet, CSV or JSON lines, with a column to predict and one that says when.',
     )
     .argument('<pipeline>', 'name of the new folder under pipelines/, e.g. churn')
-    .requiredOption('--from <file>', 'the table: a Parquet or CSV file, or a quoted glob of several')
+    .requiredOption('--from <file>', 'the table: a Parquet, CSV or JSON lines file, or a quoted glob of several')
     .requiredOption(
       '--label <column>',
       'what to predict: a column with two values, or an SQL condition, e.g. "amount > 100"',

@@ -1,7 +1,6 @@
 import type { Refit } from '../../core/compose/refit.ts';
 import { createExtractPartition, extractSlice } from '../../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
-import { fingerprintFile, listPartitions } from '../../core/dataset/partitions.ts';
 import { nothingKnown, publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
 import type { SourceFile } from '../../core/spec/activities.ts';
 import type { Snapshot } from '../../core/spec/artifacts.ts';
@@ -21,22 +20,22 @@ interface Work {
 
 /** Looks at every file of every source, as a run does; what a run found is not looked at again. @throws RefitError of the sources */
 export async function inspectSources({ refit, spec, signal }: Work): Promise<SourceFiles[]> {
-  const { cache, places } = refit;
-  const step = createInspectPartition({ root: places.root });
+  const { cache, places, sources } = refit;
+  const step = createInspectPartition({ root: places.root, files: sources });
   const line = new LiveLine();
-  const found: SourceFiles[] = [];
+  const looked: SourceFiles[] = [];
   for (const [source, declared] of Object.entries(spec.sources)) {
     const files: SourceFile[] = [];
-    for (const { name, path } of await listPartitions(places.root, source, declared)) {
-      line.update(`looking at ${name}`, `looking at ${source} …`);
-      const file = { name, sha256: await fingerprintFile(path) };
+    for (const found of await sources.list(source, declared)) {
+      line.update(`looking at ${found.name}`, `looking at ${source} …`);
+      const file = { name: found.name, sha256: await sources.fingerprint(found) };
       const { output } = await cache.run(step, { source, spec: extractSlice(declared), file }, { signal });
       files.push({ ...file, ...output });
     }
-    found.push({ source, files });
+    looked.push({ source, files });
   }
   line.clear();
-  return found;
+  return looked;
 }
 
 /**
@@ -48,8 +47,8 @@ export async function extractSources(
   inspected: SourceFiles[],
   { asOf, fresh }: { asOf: string; fresh: boolean },
 ): Promise<Record<string, Snapshot>> {
-  const { cache, places } = refit;
-  const step = createExtractPartition({ root: places.root });
+  const { cache, places, sources } = refit;
+  const step = createExtractPartition({ root: places.root, files: sources });
   const line = new LiveLine();
   const snapshots: Record<string, Snapshot> = {};
   for (const { source, files } of inspected) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { createSourceFiles, type SourceFiles } from '../dataset/source-files.ts';
 import { createLmdbOnlineStore } from '../features/lmdb-online-store.ts';
 import type { OnlineStore } from '../features/online-store.ts';
 import { createRedisOnlineStore } from '../features/redis-online-store.ts';
@@ -23,11 +24,16 @@ export interface Refit {
   objects: ObjectStore;
   blobs: BlobStore;
   cache: StepCache;
+  /** What pipelines read: files of the project, objects of S3. */
+  sources: SourceFiles;
   /** Where events go; undefined when nobody wants them. */
   webhook: Webhook | undefined;
   online(): OnlineStore;
   close(): Promise<void>;
 }
+
+/** Copies of S3 objects kept on this machine. */
+const CACHE_BYTES = 20e9;
 
 /** Builds the adapters that the environment names. */
 export function compose(places: Places): Refit {
@@ -48,6 +54,10 @@ export function compose(places: Places): Refit {
       });
       return cache;
     },
+    sources: createSourceFiles(places.root, {
+      folder: path.join(places.state, 'cache', 'sources'),
+      limitBytes: CACHE_BYTES,
+    }),
     webhook: webhookOf(process.env),
     // Opened on first use: a process that never reads online features holds no environment open.
     online: () => {

@@ -10,6 +10,8 @@ export interface RawColumn {
   name: string;
   /** DuckDB's name of the type in the file. */
   type: string;
+  /** Its values are text to be read, as in CSV: it comes from the file's path. */
+  text?: boolean;
 }
 
 export interface Conversion {
@@ -31,7 +33,8 @@ const OFFSET = String.raw`(Z|[+-]\d\d(:?\d\d)?)$`;
 /** Type by the contract; undefined when the file's type cannot become it. `text`: the file holds text only (CSV). */
 export function convert(raw: RawColumn, wanted: ContractType, zone: string, text: boolean): Conversion | undefined {
   const column = identifier(raw.name);
-  if (text) return fromText(column, wanted, zone);
+  if (text || raw.text) return fromText(column, wanted, zone);
+  if (raw.type === 'JSON') return fromJson(column, wanted, zone);
   switch (wanted) {
     case 'integer':
       return toInteger(column, raw.type);
@@ -90,6 +93,23 @@ function toNumber(column: string, type: string): Conversion | undefined {
 /** NaN and infinities are no JSON numbers: they are reported, not carried on. */
 function finite(sql: string): string {
   return `CASE WHEN isfinite(${sql}) THEN ${sql}::DOUBLE END`;
+}
+
+/** JSON types (by DuckDB's `json_type`) that a value of the wanted type may have. */
+const JSON_TYPES: Record<ContractType, string> = {
+  integer: `'BIGINT', 'UBIGINT', 'DOUBLE'`,
+  number: `'BIGINT', 'UBIGINT', 'DOUBLE'`,
+  boolean: `'BOOLEAN'`,
+  string: `'VARCHAR'`,
+  date: `'VARCHAR'`,
+  'date-time': `'VARCHAR'`,
+};
+
+/** A value out of a JSON document; JSON's null is no value. Text that looks like a number is no number. */
+function fromJson(column: string, wanted: ContractType, zone: string): Conversion {
+  const value = textValue(`(${column}->>'$')`, wanted, zone);
+  const typed = `CASE WHEN json_type(${column}) IN (${JSON_TYPES[wanted]}) THEN ${value} END`;
+  return { valueSql: typed, brokenSql: `coalesce(json_type(${column}), 'NULL') <> 'NULL' AND (${typed}) IS NULL` };
 }
 
 function fromText(column: string, wanted: ContractType, zone: string): Conversion {

@@ -4,6 +4,7 @@ import { defineStep, type Step, type StepContext } from '../store/step.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 import { type JudgedRule, judge } from './judgement.ts';
 import { type ExtractInput, withSourceFile } from './source-file.ts';
+import { filesOf, type SourceOrigin } from './source-files.ts';
 import { isoSql } from './time-sql.ts';
 
 export { type ExtractInput, type ExtractSlice, extractSlice } from './source-file.ts';
@@ -12,14 +13,14 @@ export { type ExtractInput, type ExtractSlice, extractSlice } from './source-fil
  * Reads one file, checks every row against the contract, derives columns and known-at times; independent of any asOf.
  * All rows are kept, in the file's order; the rejected ones lie in `quarantine` besides, as they were read.
  */
-export function createExtractPartition({ root }: { root: string }): Step<ExtractInput, Partition> {
+export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput, Partition> {
   return defineStep<ExtractInput, Partition>({
     name: 'extract-partition',
     version: 2,
     natives: ['duckdb'],
     source: import.meta.url,
     run: async (input, context) => {
-      const partition = await withSourceFile(root, input, context, async (table) => {
+      const partition = await withSourceFile(filesOf(origin), input, context, async (table) => {
         const rules = await judge(table);
         return write(table.db, table.columns, rules, context, input.file.name);
       });

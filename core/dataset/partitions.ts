@@ -3,13 +3,17 @@ import path from 'node:path';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import { fileDigest } from '../store/digest.ts';
+import { hasWildcard, partPattern } from './glob.ts';
 
 /** A file of a source, found but not read. */
 export interface PartitionFile {
-  /** Relative to the project's root with `/`, e.g. `data/nycflights13/flights/2013-01.parquet`. */
+  /** Relative to the project's root with `/`, e.g. `data/nycflights13/flights/2013-01.parquet`; or an address (`s3://…`). */
   name: string;
+  /** Where it lies on this machine; its address where it does not. */
   path: string;
   bytes: number;
+  /** Of a file elsewhere: changes whenever its bytes do. */
+  version?: string;
 }
 
 /**
@@ -31,22 +35,20 @@ export async function listPartitions(
     if (found?.isFile()) files.push({ name, path: full, bytes: found.size });
   }
   if (files.length > 0) return files;
-  const other = /[[\]{}]/.test(spec.path) ? ' (only *, ? and ** are wildcards)' : '';
-  throw new RefitError(
-    'REFIT_SOURCE_MISSING',
-    `Source "${source}" has no file: nothing matches ${spec.path}${other}.`,
-    {
-      source,
-      glob: spec.path,
-      root,
-    },
-  );
+  throw noFile(source, spec.path, root);
+}
+
+/** Nothing matches the path of a source. */
+export function noFile(source: string, glob: string, root: string): RefitError {
+  const other = /[[\]{}]/.test(glob) ? ' (only *, ? and ** are wildcards)' : '';
+  const message = `Source "${source}" has no file: nothing matches ${glob}${other}.`;
+  return new RefitError('REFIT_SOURCE_MISSING', message, { source, glob, root });
 }
 
 /** Names below `folder` that match the segments; `prefix` is put before each. */
 async function match(folder: string, segments: string[], prefix: string): Promise<string[]> {
   const [segment = '', ...rest] = segments;
-  if (segment !== '**' && !/[*?]/.test(segment)) {
+  if (segment !== '**' && !hasWildcard(segment)) {
     // A plain name needs no listing: the folder above may not be readable.
     const name = `${prefix}${segment}`;
     return rest.length === 0 ? [name] : match(path.join(folder, segment), rest, `${name}/`);
@@ -62,19 +64,10 @@ async function match(folder: string, segments: string[], prefix: string): Promis
     const here = rest.length === 0 ? entries.map(({ name }) => `${prefix}${name}`) : await match(folder, rest, prefix);
     return [...here, ...(await Promise.all(below)).flat()];
   }
-  const pattern = segmentPattern(segment);
+  const pattern = partPattern(segment);
   const hits = entries.map(({ name }) => name).filter((name) => pattern.test(name));
   if (rest.length === 0) return hits.map((name) => `${prefix}${name}`);
   return (await Promise.all(hits.map((name) => match(path.join(folder, name), rest, `${prefix}${name}/`)))).flat();
-}
-
-/** `2013-*.parquet` → /^2013-.*\.parquet$/s */
-function segmentPattern(segment: string): RegExp {
-  const escaped = segment
-    .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
-    .replace(/\*+/g, '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${escaped}$`, 'su');
 }
 
 /**

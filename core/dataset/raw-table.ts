@@ -3,6 +3,8 @@ import { nearest } from '../spec/nearest.ts';
 import { convert, keep, type RawColumn } from './column-types.ts';
 import type { Contract, ContractColumn, ContractRule } from './contract.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
+import { BAD_LINE, openJsonLines } from './json-lines.ts';
+import { pathColumns } from './path-columns.ts';
 
 /**
  * A file as it is (view `raw`) and as its contract types it (view `checked`), with one BOOLEAN `__rule_<i>` a rule and
@@ -10,7 +12,8 @@ import { type DuckDb, identifier, literal } from './duckdb.ts';
  */
 
 /** Names the extraction uses itself. */
-const RESERVED = /^__(row|type_\d+|rule_\d+|broken|known_\d+|event_at|noticed|bad_known_at|rules|rule_known_at)$/;
+const RESERVED =
+  /^__(row|line|gone_at|type_\d+|rule_\d+|broken|known_\d+|event_at|noticed|bad_known_at|rules|rule_known_at)$/;
 
 /** Where we are, for messages: source and file as the user knows them. */
 export interface Place {
@@ -34,25 +37,50 @@ export function reason(error: unknown): string {
     .slice(0, 300);
 }
 
-/** @returns the file's columns; view `raw` holds them and `__row`. @throws RefitError REFIT_SOURCE_UNREADABLE */
-export async function openRaw(db: DuckDb, path: string, format: 'parquet' | 'csv', place: Place): Promise<RawColumn[]> {
-  const reader =
-    format === 'parquet'
-      ? `read_parquet(${literal(path)}, hive_partitioning = false)`
-      : // Text only: guessed types would differ from file to file; the contract says what they are.
-        `read_csv(${literal(path)}, header = true, all_varchar = true, hive_partitioning = false, compression = ${literal(compression(place.file))})`;
+/** How a file's bytes are to be read. */
+export type FileFormat = 'parquet' | 'csv' | 'jsonl';
+
+interface RawFile {
+  format: FileFormat;
+  place: Place;
+  /** Columns to take from JSON lines. */
+  fields?: string[];
+  /** Path whose folders name columns (`year=2013/`). */
+  folders?: string;
+}
+
+/**
+ * @returns the file's columns, then those that its path names; view `raw` holds them and `__row`.
+ * @throws RefitError REFIT_SOURCE_UNREADABLE
+ */
+export async function openRaw(db: DuckDb, path: string, file: RawFile): Promise<RawColumn[]> {
+  const { format, place, fields = [], folders = '' } = file;
+  const packed = compressionOf(place.file);
   try {
-    await db.run(`CREATE TEMP VIEW raw AS SELECT *, row_number() OVER () AS __row FROM ${reader}`);
-    const described = await db.rows<{ column_name: string; column_type: string }>('DESCRIBE raw');
-    const columns = described
-      .map(({ column_name, column_type }) => ({ name: column_name, type: column_type }))
-      .slice(0, -1);
-    const taken = columns.find(({ name }) => RESERVED.test(name));
-    if (taken) throw new Error(`its column "${taken.name}" has a name that is reserved`);
-    return columns;
+    if (format === 'jsonl') return await openJsonLines(db, path, { columns: fields, compression: packed });
+    const reader =
+      format === 'parquet'
+        ? `read_parquet(${literal(path)}, hive_partitioning = false)`
+        : // Text only: guessed types would differ from file to file; the contract says what they are.
+          `read_csv(${literal(path)}, header = true, all_varchar = true, hive_partitioning = false, compression = ${literal(packed)})`;
+    return await openTable(db, reader, folders);
   } catch (error) {
     throw unreadable(error, place);
   }
+}
+
+async function openTable(db: DuckDb, reader: string, folders: string): Promise<RawColumn[]> {
+  const described = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE SELECT * FROM ${reader}`);
+  const own = described.map(({ column_name, column_type }) => ({ name: column_name, type: column_type }));
+  const taken = own.find(({ name }) => RESERVED.test(name));
+  if (taken) throw new Error(`its column "${taken.name}" has a name that is reserved`);
+  const has = (name: string) => own.some((column) => column.name.toLowerCase() === name.toLowerCase());
+  const inPath = pathColumns(folders).filter(({ name }) => !has(name));
+  const items = inPath.map(
+    ({ name, value }) => `, ${value === null ? 'NULL::VARCHAR' : literal(value)} AS ${identifier(name)}`,
+  );
+  await db.run(`CREATE TEMP VIEW raw AS SELECT *${items.join('')}, row_number() OVER () AS __row FROM ${reader}`);
+  return [...own, ...inPath.map(({ name }) => ({ name, type: 'VARCHAR', text: true }))];
 }
 
 export function unreadable(error: unknown, { source, file }: Place): RefitError {
@@ -65,7 +93,8 @@ export function unreadable(error: unknown, { source, file }: Place): RefitError 
   );
 }
 
-function compression(file: string): string {
+/** By a file's name, in the words of DuckDB's readers. */
+export function compressionOf(file: string): string {
   return file.endsWith('.gz') ? 'gzip' : file.endsWith('.zst') ? 'zstd' : 'none';
 }
 
@@ -77,11 +106,18 @@ export async function checkContract(
   db: DuckDb,
   raw: RawColumn[],
   contract: Contract,
-  options: { zone: string; text: boolean; place: Place },
+  options: { zone: string; text: boolean; jsonLines?: boolean; place: Place },
 ): Promise<CheckedTable> {
   const values: string[] = [];
   const flags: string[] = [];
   const rules: ContractRule[] = [];
+  if (options.jsonLines) {
+    flags.push(`${BAD_LINE} IS NOT NULL AS __type_0`);
+    const columns = contract.columns.map(({ name }) => name);
+    rules.push({ rule: 'line: JSON object', column: null, columns, brokenSql: '__type_0' });
+  }
+  // A line that could not be read breaks that one rule, not those of its columns besides.
+  const readable = options.jsonLines ? 'NOT __type_0 AND ' : '';
   for (const column of raw) {
     const wanted = contract.columns.find(({ name }) => name === column.name);
     const own = contract.rules.filter((rule) => rule.column === column.name);
@@ -100,7 +136,7 @@ export async function checkContract(
     const text = `${column.name}: ${wanted.type.startsWith('date') ? 'format' : 'type'} ${wanted.type}`;
     rules.push({ rule: text, column: column.name, columns: [column.name], brokenSql: flag, wrongType: true });
     // A value of the wrong type is NULL by now: it breaks that one rule, not `required` besides.
-    rules.push(...own.map((rule) => ({ ...rule, brokenSql: `NOT ${flag} AND (${rule.brokenSql})` })));
+    rules.push(...own.map((rule) => ({ ...rule, brokenSql: `${readable}NOT ${flag} AND (${rule.brokenSql})` })));
   }
   const missing = missingColumns(raw, contract, options.place);
   values.push(...missing.map(({ name, sqlType }) => `NULL::${sqlType} AS ${identifier(name)}`));

@@ -11,6 +11,7 @@ import { type DuckDb, literal, withDuckDb } from './duckdb.ts';
 import { fileError } from './partitions.ts';
 import { checkContract, openRaw, type Place, unreadable } from './raw-table.ts';
 import { addTimes, failingExpression, type TimedColumns } from './row-times.ts';
+import type { SourceFiles } from './source-files.ts';
 
 /** One file of a source opened in DuckDB: its rows as read, checked and timed, by exactly the bytes that were asked for. */
 
@@ -47,7 +48,7 @@ export interface SourceFileTable extends TimedColumns {
  * REFIT_CONTRACT_…, REFIT_EXPRESSION_INVALID, REFIT_PIPELINE_INVALID (zone)
  */
 export async function withSourceFile<T>(
-  root: string,
+  files: SourceFiles,
   { source, spec, file }: ExtractInput,
   { scratch, signal }: StepContext,
   use: (table: SourceFileTable) => Promise<T>,
@@ -55,7 +56,7 @@ export async function withSourceFile<T>(
   const place: Place = { source, file: file.name };
   const contract = compileContract(spec.contract);
   const copy = path.join(scratch, 'input');
-  const sha256 = await copyHashed(path.resolve(root, file.name), copy, signal);
+  const sha256 = await copyHashed(await files.path(file.name, file.sha256, signal), copy, signal);
   if (sha256 !== file.sha256) {
     const details = { ...place, expected: file.sha256, found: sha256 };
     throw new RefitError('REFIT_SOURCE_CHANGED', `${file.name} changed after it was looked at.`, details);
@@ -63,8 +64,10 @@ export async function withSourceFile<T>(
   // One thread each: partitions run side by side, and one thread keeps the file's order and gives the same bytes.
   return withDuckDb({ scratch, signal, threads: 1 }, async (db) => {
     await checkZone(db, source, spec.zone);
-    const raw = await openRaw(db, copy, spec.format, place);
-    const table = await checkContract(db, raw, contract, { zone: spec.zone, text: spec.format === 'csv', place });
+    const fields = contract.columns.map(({ name }) => name);
+    const raw = await openRaw(db, copy, { format: spec.format, place, fields, folders: file.name });
+    const kind = { text: spec.format === 'csv', jsonLines: spec.format === 'jsonl' };
+    const table = await checkContract(db, raw, contract, { zone: spec.zone, ...kind, place });
     const timed = await addTimes(db, source, table.columns, spec);
     const read = <R>(query: (db: DuckDb) => Promise<R>) =>
       query(db).catch((error: unknown) => explain(db, spec, place, error));

@@ -410,7 +410,7 @@ export const InitResult = Type.Object({
   files: Type.Array(Type.String()),
   source: Type.Object({
     name: Type.String(),
-    format: Type.Enum(['parquet', 'csv']),
+    format: Type.Enum(['parquet', 'csv', 'jsonl']),
     path: Type.String(),
     rows: Type.Integer(),
   }),

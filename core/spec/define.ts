@@ -52,10 +52,15 @@ const source =
     ...options,
   });
 
-/** Parquet files: a path or a glob, relative to the project's root; each file is a partition. */
+/**
+ * Parquet files: a path or a glob, relative to the project's root or `s3://bucket/…`; each file is a partition. A folder named
+ * `year=2013` in the path is a column `year`.
+ */
 export const parquet = source('parquet');
-/** CSV files with a header. */
+/** CSV files with a header; `.gz` and `.zst` by their names. */
 export const csv = source('csv');
+/** JSON lines, one object a line, with the fields that the contract names; `.gz` and `.zst` by their names. */
+export const jsonl = source('jsonl');
 
 /** A field: a column, `{ feature: 'sql expression' }`, or `cyclical(…)`. */
 export type FieldInput = string | Record<string, string> | FieldSpec[];

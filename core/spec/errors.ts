@@ -29,6 +29,9 @@ export const ERRORS = {
   REFIT_SCHEDULE_TAKEN: usage('Delete the schedule of that id in the Temporal UI, or give the pipeline another name.'),
   REFIT_SOURCE_MISSING: fatal('Check the path of the source in pipeline.ts; it is relative to the project root.'),
   REFIT_SOURCE_UNREADABLE: fatal('Replace the named file with a readable one; other partitions are kept.'),
+  REFIT_SOURCE_UNREACHABLE: fatal(
+    'Check the address of the source, the credentials in the environment (AWS_…, the named variable), and the network.',
+  ),
   REFIT_SOURCE_CHANGED: fatal('Run again once nothing writes to the named file; finished partitions are kept.'),
   REFIT_CONTRACT_INVALID: usage('Mend the named keyword of the contract (JSON Schema of one row).'),
   REFIT_CONTRACT_MISSING_COLUMN: fatal('Add the column to the file, or take it out of `required` in the contract.'),

@@ -14,8 +14,8 @@ const closed = { additionalProperties: false };
 
 export const SourceSpec = Type.Object(
   {
-    format: Type.Enum(['parquet', 'csv']),
-    /** Glob, relative to the project's root; each matching file is a partition. */
+    format: Type.Enum(['parquet', 'csv', 'jsonl']),
+    /** Glob, relative to the project's root, or `s3://bucket/…`; each matching file is a partition. */
     path: Type.String({ minLength: 1 }),
     /** JSON Schema of one row (read from the named file when the pipeline is resolved). */
     contract: Type.Record(Type.String(), Type.Unknown()),

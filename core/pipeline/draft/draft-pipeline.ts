@@ -2,7 +2,9 @@
  * Drafts a first pipeline for a table nobody has described: looks at the values, decides what each column is for, and says why.
  * It writes no files (render-…) and runs nothing.
  */
+
 import { type DuckDb, literal, withDuckDb } from '../../dataset/duckdb.ts';
+import type { FileFormat } from '../../dataset/raw-table.ts';
 import { findColumn, unknownColumn } from './arguments.ts';
 import { type Candidate, chooseColumns, type LeftOut } from './choose-features.ts';
 import { type ChosenModel, chooseModel } from './choose-model.ts';
@@ -21,7 +23,7 @@ import { splitRows } from './split-rows.ts';
 export interface Draft {
   request: DraftRequest;
   source: string;
-  format: 'parquet' | 'csv';
+  format: FileFormat;
   rows: number;
   contract: Record<string, unknown>;
   derive: Record<string, Derived>;

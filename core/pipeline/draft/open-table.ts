@@ -3,13 +3,14 @@ import { open, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { RawColumn } from '../../dataset/column-types.ts';
 import { type DuckDb, literal } from '../../dataset/duckdb.ts';
+import { typeJsonLines } from '../../dataset/json-lines.ts';
 import { listPartitions } from '../../dataset/partitions.ts';
-import { openRaw } from '../../dataset/raw-table.ts';
+import { compressionOf, type FileFormat, openRaw, type Place, unreadable } from '../../dataset/raw-table.ts';
 import { RefitError } from '../../spec/errors.ts';
 
 export interface OpenTable {
   db: DuckDb;
-  format: 'parquet' | 'csv';
+  format: FileFormat;
   rows: number;
   columns: RawColumn[];
   /** SQL condition over `__row` that picks the rows looked at closely; `true` where that is all of them. */
@@ -19,14 +20,15 @@ export interface OpenTable {
 /** Rows that types, categories and leaks are judged by; counts, times and labels are always of all rows. */
 export const SAMPLE_ROWS = 50_000;
 
-/** `parquet` or `csv` by a file's name. @throws RefitError REFIT_USAGE for another kind of file */
-export function formatOf(file: string): 'parquet' | 'csv' {
+/** The format by a file's name. @throws RefitError REFIT_USAGE for another kind of file */
+export function formatOf(file: string): FileFormat {
   const name = file.toLowerCase();
   if (/\.(parquet|pq)$/.test(name)) return 'parquet';
   if (/\.(csv|tsv|txt)(\.gz|\.zst)?$/.test(name)) return 'csv';
+  if (/\.(jsonl|ndjson)(\.gz|\.zst)?$/.test(name)) return 'jsonl';
   throw new RefitError(
     'REFIT_USAGE',
-    `--from ${file} is neither Parquet nor CSV by its name; convert it to one of them.`,
+    `--from ${file} is neither Parquet nor CSV nor JSON lines (.jsonl) by its name; convert it to one of them.`,
   );
 }
 
@@ -39,9 +41,11 @@ export async function openTable(db: DuckDb, root: string, source: string, scratc
   const files = await listPartitions(root, 'init', { path: source });
   // By links, as the extraction does by a copy: what DuckDB takes for a wildcard may stand in a file's name.
   for (const [index, file] of files.entries()) await symlink(file.path, path.join(scratch, `input-${index}`));
-  if (format === 'csv') for (const file of files) await requireUtf8(file.path, file.name);
+  if (format !== 'parquet') for (const file of files) await requireUtf8(file.path, file.name);
   const place = { source: path.basename(source), file: files[0]?.name ?? source };
-  const columns = await openRaw(db, path.join(scratch, 'input-*'), format, place);
+  const input = path.join(scratch, 'input-*');
+  const columns =
+    format === 'jsonl' ? await openObjects(db, input, place, scratch) : await openRaw(db, input, { format, place });
   if (format === 'csv') await parseOnce(db, scratch);
   const [count] = await db.rows<{ n: number }>('SELECT count(*)::DOUBLE AS n FROM raw');
   const rows = count?.n ?? 0;
@@ -69,6 +73,16 @@ async function requireUtf8(file: string, name: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+async function openObjects(db: DuckDb, input: string, place: Place, scratch: string): Promise<RawColumn[]> {
+  const parquet = path.join(scratch, 'table.parquet');
+  const options = { compression: compressionOf(place.file), parquet };
+  const columns = await typeJsonLines(db, input, options).catch((error: unknown) =>
+    Promise.reject(unreadable(error, place)),
+  );
+  if (columns.length > 0) return columns;
+  throw new RefitError('REFIT_USAGE', `${place.file} holds no JSON object, or only empty ones.`);
 }
 
 /** Text is parsed once, into a file that is quick to read again. */
