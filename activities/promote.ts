@@ -128,7 +128,8 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
       });
       if ('due' in decided) {
         const until = shift(new Date(), promote.timeout, 1).toISOString();
-        return { ...decided, until, onTimeout: promote.onTimeout };
+        const { due, paused } = decided;
+        return { due, until, onTimeout: paused ? 'reject' : promote.onTimeout };
       }
       const { sha256 } = await readManifest(objects, name, version);
       const folder = path.join(places.store, 'models', name, String(version));

@@ -12,6 +12,7 @@ import { lineageCommand } from './lineage.ts';
 import { modelCommand } from './model.ts';
 import { modelsCommand } from './models.ts';
 import { rollbackCommand, rolloutCommand } from './move-routing.ts';
+import { pauseCommand, resumeCommand } from './pause.ts';
 import { reportError } from './report-error.ts';
 import { runCommand } from './run.ts';
 import { runsCommand } from './runs.ts';
@@ -24,7 +25,7 @@ import { verifyCommand } from './verify.ts';
 const COMMANDS: Record<string, CommandMaker[]> = {
   'Runs:': [demoCommand, runCommand, runsCommand, statusCommand, cancelCommand],
   'Models:': [modelsCommand, modelCommand, lineageCommand, auditCommand, verifyCommand],
-  'Decisions:': [approveCommand, rejectCommand, rolloutCommand, rollbackCommand],
+  'Decisions:': [approveCommand, rejectCommand, rolloutCommand, rollbackCommand, pauseCommand, resumeCommand],
   'Features:': [featuresCommand],
   'Schedules:': [schedulesCommand, backfillCommand],
   'This machine:': [initCommand, setupCommand, devCommand, doctorCommand],

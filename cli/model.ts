@@ -34,6 +34,9 @@ function modelText(of: ModelDescription, store: string): string {
   const lines = [
     `${bold(`${of.model}@${of.version}`)}  ${stateText(of.state)}`,
     dim(`as of ${of.asOf}, made ${of.createdAt.slice(0, 19)}Z`),
+    ...(of.paused
+      ? [yellow(`Paused by ${of.paused.by}: ${of.paused.reason}; a version that passes waits for a person`)]
+      : []),
     ...(of.barred ? [yellow(`Barred by ${of.barred.by}: ${of.barred.reason}`)] : []),
     '',
     metricsTable(of.metrics),

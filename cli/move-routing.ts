@@ -1,18 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { userInfo } from 'node:os';
 import { Command } from 'commander';
 import { findModel, findModelVersion } from '../core/registry/describe.ts';
 import { type ByHand, type Moved, rollBack, rollOut } from '../core/registry/operator-moves.ts';
 import type { RoutingMove } from '../core/spec/cli.ts';
-import { said } from './grounds.ts';
+import { type Grounds, withGrounds } from './grounds.ts';
 import { bold, dim, green } from './terminal.ts';
 import { print, withStore } from './with-stack.ts';
 
-interface Options {
-  by: string;
-  reason: string;
+interface Options extends Grounds {
   liftBar?: boolean;
-  json?: boolean;
 }
 
 export function rollbackCommand(exit: (status: number) => void): Command {
@@ -62,14 +58,6 @@ async function rollout(name: string, options: Options): Promise<number> {
     const { model, version } = await findModelVersion(objects, name);
     return rollOut(objects, { ...grounds, model, version, liftBar });
   });
-}
-
-function withGrounds(command: Command): Command {
-  return command
-    .requiredOption('--reason <text>', 'why; goes into the audit log', said('--reason'))
-    .option('--by <name>', 'who decides; goes into the audit log', said('--by'), userInfo().username)
-    .option('--json', 'print what became of it as JSON on standard output')
-    .option('--debug', 'print stack traces');
 }
 
 type Objects = Parameters<typeof rollBack>[0];

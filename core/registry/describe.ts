@@ -4,7 +4,7 @@ import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { verifyAudit } from './audit.ts';
-import { readRouting } from './routing.ts';
+import { pauseOf, readRouting } from './routing.ts';
 import type { AuditEntry, VersionManifest } from './schemas.ts';
 import { findBar } from './status.ts';
 import { findManifest, listVersions, versionFolder } from './versions.ts';
@@ -99,6 +99,7 @@ export async function describeModel(objects: ObjectStore, { model, version }: Mo
   const versions: VersionSummary[] = [];
   for (const number of numbers) versions.push(await summariseVersion(objects, { model, number, champion, entries }));
   const bar = await findBar(objects, model, wanted);
+  const paused = pauseOf(entries);
   return {
     ...manifestPart(manifest),
     state: versions.find((one) => one.version === wanted)?.state ?? 'undecided',
@@ -106,6 +107,7 @@ export async function describeModel(objects: ObjectStore, { model, version }: Mo
     files: await filesOf(objects, versionFolder(model, wanted)),
     report: manifest.page,
     barred: bar ? { by: bar.by, reason: bar.reason, at: bar.at } : null,
+    paused: paused ? { by: paused.by, reason: paused.reason, at: paused.at } : null,
     decisions: entries.filter((entry) => entry.version === wanted).map(decision),
     versions,
   };

@@ -7,10 +7,10 @@ import type { ObjectStore } from '../store/ports.ts';
 import { appendAfter, readAudit } from './audit.ts';
 import { ROLLED_BACK } from './decide-version.ts';
 import { untilSettled } from './json-object.ts';
-import { championOf, newestMove, settleRouting } from './routing.ts';
+import { championOf, newestMove, pauseOf, settleRouting } from './routing.ts';
 import type { AuditEntry, Champion } from './schemas.ts';
 import { barVersion, findBar, liftBar } from './status.ts';
-import { findManifest, readManifest } from './versions.ts';
+import { findManifest, listVersions, readManifest } from './versions.ts';
 
 /** Who moves routing, and why. `decisionId` is the same in every attempt at one decision, and in no other. */
 export interface ByHand {
@@ -19,6 +19,8 @@ export interface ByHand {
   by: string;
   reason: string;
 }
+
+const MOVES: AuditEntry['action'][] = ['promote', 'rollback'];
 
 export interface Moved {
   /** False where it was so before. */
@@ -35,7 +37,7 @@ export async function rollBack(objects: ObjectStore, of: ByHand & { version?: nu
     const known = entries.find(({ decisionId }) => decisionId === of.decisionId);
     if (known) return { moved: true, entry: known };
     const from = championOf(entries);
-    const done = entries.findLast(({ version }) => version === of.version);
+    const done = entries.findLast(({ version, action }) => version === of.version && MOVES.includes(action));
     if (done?.action === 'rollback') return { moved: false, entry: done };
     if (!from || (of.version !== undefined && of.version !== from.version)) throw notServing(of, from);
     const to = await formerChampion(objects, model, entries);
@@ -91,6 +93,42 @@ export async function rollOut(
   return outcome;
 }
 
+/** Pauses a model: until it is resumed, a version that passes its gates waits for a person, and time that runs out rejects it.
+ * @throws RefitError REFIT_CONFLICT, REFIT_REGISTRY_DAMAGED */
+export const pauseModel = (objects: ObjectStore, of: ByHand): Promise<Moved> => mark(objects, of, 'pause');
+
+/** Lets rules promote again; what waits for a person goes on waiting. @throws as `pauseModel` */
+export const resumeModel = (objects: ObjectStore, of: ByHand): Promise<Moved> => mark(objects, of, 'resume');
+
+function mark(objects: ObjectStore, of: ByHand, action: 'pause' | 'resume'): Promise<Moved> {
+  const { model } = of;
+  return untilSettled<Moved>(`audit/${model}`, async () => {
+    const entries = await readAudit(objects, model);
+    const known = entries.find(({ decisionId }) => decisionId === of.decisionId);
+    if (known) return { moved: true, entry: known };
+    const paused = pauseOf(entries);
+    if (action === 'pause' && paused) return { moved: false, entry: paused };
+    if (action === 'resume' && !paused) {
+      throw new RefitError('REFIT_NOT_PAUSED', `${model} is not paused.`, { model });
+    }
+    const champion = championOf(entries);
+    const version = champion?.version ?? (await listVersions(objects, model)).at(-1) ?? 1;
+    const intent = { from: champion, to: champion };
+    const draft = {
+      ...of,
+      action,
+      version,
+      intent,
+      gates: [],
+      at: new Date().toISOString(),
+      runId: '',
+      workflowId: '',
+    };
+    const entry = await appendAfter(objects, entries, draft);
+    return entry && { moved: true, entry };
+  });
+}
+
 /** The newest version that served before the champion and is neither barred nor damaged. */
 async function formerChampion(
   objects: ObjectStore,
@@ -99,9 +137,9 @@ async function formerChampion(
 ): Promise<Champion | undefined> {
   const champion = championOf(entries);
   const passedOver = new Set([champion?.version]);
-  for (const { action, intent } of entries.toReversed()) {
+  for (const { intent } of entries.toReversed()) {
     const { to } = intent;
-    if (action === 'reject' || !to || passedOver.has(to.version)) continue;
+    if (!to || passedOver.has(to.version)) continue;
     passedOver.add(to.version);
     if (await findBar(objects, model, to.version)) continue;
     if (await findManifest(objects, model, to.version)) return to;

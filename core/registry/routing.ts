@@ -13,6 +13,9 @@ import { readManifest } from './versions.ts';
 
 const routingKey = (model: string): string => `routing/${model}.json`;
 
+/** Who decided where no person did. */
+export const RULE = 'rule';
+
 /** A decision about a version. `decisionId` must be the same in every attempt at the same decision. */
 export interface Decision {
   model: string;
@@ -28,9 +31,9 @@ export interface Decision {
 
 /**
  * Why routing did not move. 'unchanged': the version serves already; 'older': the champion's asOf is newer; 'overtaken':
- * another version is champion than the one the decision was made against.
+ * another version is champion than the one the decision was made against; 'paused': a person has to speak.
  */
-type Refused = 'barred' | 'older' | 'unchanged' | 'overtaken';
+type Refused = 'barred' | 'older' | 'unchanged' | 'overtaken' | 'paused';
 
 export type Promotion = { moved: true; entry: AuditEntry } | { moved: false; refused: Refused; reason: string };
 
@@ -60,6 +63,7 @@ export async function promote(
     if (known) return { moved: true, entry: known };
     const from = championOf(entries);
     if (against.from !== undefined && against.from !== (from?.version ?? null)) return refuse('overtaken', to, from);
+    if (decision.by === RULE && pauseOf(entries)) return refuse('paused', to, from);
     const refused = (await findBar(objects, model, version)) ? refuse('barred', to, from) : refusal(to, from);
     if (refused) return refused;
     const draft = { ...decision, action: 'promote' as const, intent: { from, to }, at: now().toISOString() };
@@ -93,12 +97,18 @@ export async function reject(
 
 /** The newest entry that moved routing. */
 export function newestMove(entries: AuditEntry[]): AuditEntry | undefined {
-  return entries.findLast(({ action }) => action !== 'reject');
+  return entries.findLast(({ action }) => action === 'promote' || action === 'rollback');
 }
 
 /** Who serves by the log; null before the first promotion. */
 export function championOf(entries: AuditEntry[]): Champion | null {
   return newestMove(entries)?.intent.to ?? null;
+}
+
+/** The entry that paused a model; undefined where rules may promote. */
+export function pauseOf(entries: AuditEntry[]): AuditEntry | undefined {
+  const last = entries.findLast(({ action }) => action === 'pause' || action === 'resume');
+  return last?.action === 'pause' ? last : undefined;
 }
 
 function refusal(to: Champion, from: Champion | null): Promotion | undefined {
@@ -111,6 +121,7 @@ function refuse(refused: Refused, to: Champion, from: Champion | null): Promotio
     barred: `Version ${to.version} was rejected and is barred.`,
     older: `Version ${to.version} is as of ${to.asOf}, the champion (version ${from?.version}) as of ${from?.asOf}.`,
     unchanged: `Version ${to.version} is the champion already.`,
+    paused: 'The model is paused.',
     overtaken: `Version ${from?.version} became champion meanwhile.`,
   };
   return { moved: false, refused, reason: reason[refused] };

@@ -82,8 +82,11 @@ export const AuditEntry = Type.Object({
   at: Type.String(),
   model: Type.String(),
   version: Version,
-  /** `rollback`: the version no longer serves and is barred; `intent.to` serves in its place. */
-  action: Type.Enum(['promote', 'reject', 'rollback']),
+  /**
+   * `rollback`: the version no longer serves and is barred; `intent.to` serves in its place. `pause`: no rule promotes until
+   * `resume`; the version is the one that serves then.
+   */
+  action: Type.Enum(['promote', 'reject', 'rollback', 'pause', 'resume']),
   /** 'rule', or the person. */
   by: Type.String(),
   reason: Type.String(),

@@ -191,6 +191,8 @@ export const ModelDescription = Type.Object({
   report: Text,
   /** Why it may not be promoted. */
   barred: Nullable(Type.Object({ by: Type.String(), reason: Type.String(), at: Time })),
+  /** Who paused the model; null where rules may promote. */
+  paused: Nullable(Type.Object({ by: Type.String(), reason: Type.String(), at: Time })),
   decisions: Type.Array(Decision),
   versions: Type.Array(VersionSummary),
 });
@@ -332,6 +334,19 @@ export const RoutingMove = Type.Object({
   entry: Type.Integer(),
 });
 export type RoutingMove = Static<typeof RoutingMove>;
+
+/** `refit pause`, `refit resume`. */
+export const ModelPause = Type.Object({
+  model: Type.String(),
+  paused: Type.Boolean(),
+  /** False where it was so before. */
+  changed: Type.Boolean(),
+  by: Type.String(),
+  reason: Type.String(),
+  /** Number of the entry in the audit log. */
+  entry: Type.Integer(),
+});
+export type ModelPause = Static<typeof ModelPause>;
 
 /** `refit verify`; not intact = exit 1. */
 export const VersionCheck = Type.Object({

@@ -84,6 +84,7 @@ export const ERRORS = {
   REFIT_NOT_SERVING: fatal(
     'See `refit model <model>` for the version that serves, and `refit audit <model>` for what was decided.',
   ),
+  REFIT_NOT_PAUSED: fatal('See `refit model <model>` for its state; `refit pause <model>` pauses it.'),
   REFIT_VERSION_BARRED: fatal(
     'Add --lift-bar to bring the version back in spite of that; the audit log keeps who did, and why.',
   ),

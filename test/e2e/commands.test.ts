@@ -152,6 +152,8 @@ describe('after these runs', () => {
       ['reject', 'bob', 'no gain over the champion'],
       ['rollback', 'ada', 'complaints from Newark'],
       ['promote', 'ada', 'it was the feed, not the model'],
+      ['pause', 'ada', 'the feed is being repaired'],
+      ['resume', 'ada', 'the feed is whole again'],
     ]);
     const file = project.path('.refit/store/audit/flight-delays/00000002.json');
     const entry = await readFile(file, 'utf8');

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAudit, verifyAudit } from '../../core/registry/audit.ts';
 import { decideVersion } from '../../core/registry/decide-version.ts';
-import { rollBack, rollOut } from '../../core/registry/operator-moves.ts';
+import { describeModel } from '../../core/registry/describe.ts';
+import { pauseModel, resumeModel, rollBack, rollOut } from '../../core/registry/operator-moves.ts';
 import { readRouting } from '../../core/registry/routing.ts';
 import { findBar } from '../../core/registry/status.ts';
 import { verifyVersion } from '../../core/registry/verify-version.ts';
@@ -118,5 +119,58 @@ describe('rolling out by hand', () => {
       'checks',
       expect.arrayContaining([{ name: 'routing', passed: true, found: 'it serves, as the log decided' }]),
     );
+  });
+});
+
+describe('a paused model', () => {
+  const speak = (version: number, by: string) => ({
+    ...{ model: MODEL, version, gates: [passed], comparedWith: 1, approval: 'none' as const },
+    ...{ runId: `run ${version}`, workflowId: `w ${version}` },
+    approved: { action: 'approve' as const, by, reason: 'as it is' },
+  });
+
+  it('is promoted by a person only, and not by time that runs out; resumed, by its rules', async () => {
+    await champions(1);
+    await pauseModel(objects, byHand('the feed is being repaired'));
+    expect(await pauseModel(objects, byHand())).toMatchObject({ moved: false, entry: { by: 'ada' } });
+    const blobs = createBlobStore(objects);
+    const { version } = await registerVersion(blobs, await versionDraft(blobs, 'next'));
+    expect(await ask(version)).toEqual({ due: 'approval', paused: true });
+    expect(await decideVersion(objects, speak(version, 'rule'))).toEqual({ due: 'approval', paused: true });
+    expect(await champion()).toBe(1);
+    expect(await decideVersion(objects, speak(version, 'grace'))).toMatchObject({ verdict: 'promoted' });
+    await resumeModel(objects, byHand());
+    await expect(resumeModel(objects, byHand())).rejects.toMatchObject({ code: 'REFIT_NOT_PAUSED' });
+    await champions(2);
+    expect((await describeModel(objects, { model: MODEL, version: undefined })).paused).toBeNull();
+    expect((await verifyAudit(objects, MODEL)).problems).toEqual([]);
+  });
+
+  it('can be rolled back; a pause is no decision about the version that serves', async () => {
+    await champions(2);
+    await pauseModel(objects, byHand());
+    expect(await ask(2)).toMatchObject({ serving: 2 });
+    await rollBack(objects, byHand());
+    expect(await champion()).toBe(1);
+  });
+
+  it('that is paused in the very moment of a promotion stays as it is', async () => {
+    await champions(1);
+    const blobs = createBlobStore(objects);
+    const { version } = await registerVersion(blobs, await versionDraft(blobs, 'next'));
+    let paused = false;
+    const racing: ObjectStore = {
+      ...objects,
+      async put(key, body, condition) {
+        if (!paused && key.startsWith('audit/')) {
+          paused = true;
+          await pauseModel(objects, byHand());
+        }
+        return objects.put(key, body, condition);
+      },
+    };
+    const { approved: _, ...request } = speak(version, '');
+    expect(await decideVersion(racing, request)).toEqual({ due: 'approval', paused: true });
+    expect(await champion()).toBe(1);
   });
 });
