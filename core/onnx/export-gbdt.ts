@@ -7,8 +7,10 @@ import type { FeatureInfo } from '../spec/artifacts.ts';
 import { floor32 } from '../training/model-text.ts';
 import type { LightGbmNative } from '../training/native-model.ts';
 import { GraphBuilder, unsupported } from './graph-builder.ts';
+import type { GraphColumns } from './graph-columns.ts';
 import { type LightGbmModel, type NumericSplit, parseLightGbm, type Tree, type TreeSplit } from './lightgbm-text.ts';
 import { attribute, DataType, tensor } from './onnx-proto.ts';
+import { addPreprocessing, describeInputs, type Preprocessing } from './preprocessing.ts';
 
 /** `nodes_modes` of TreeEnsemble. */
 const Mode = { lessOrEqual: 0, member: 6 } as const;
@@ -21,19 +23,19 @@ const ZERO = Math.fround(1e-35);
 const BELOW_ZERO = floor32(-ZERO * (1 + 1e-9));
 
 /** Bytes of the ONNX file. @throws RefitError REFIT_MODEL_UNSUPPORTED naming what cannot be expressed */
-export function exportGbdt(native: LightGbmNative): Uint8Array {
+export function exportGbdt(native: LightGbmNative, preprocessing?: Preprocessing): Uint8Array {
   const { features } = native;
-  const graph = new GraphBuilder(features);
+  const graph = new GraphBuilder(preprocessing?.inputs ?? features);
   const model = parseLightGbm(native.model);
   if (model.columns !== features.length) {
     throw unsupported(`The LightGBM model has ${model.columns} columns but ${features.length} features are named.`);
   }
   checkSplits(model, features);
-  const columns = addColumns(graph, native, model);
+  const columns = addColumns(graph, addPreprocessing(graph, features, preprocessing), native, model);
   const raw = graph.mlNode('TreeEnsemble', [columns.matrix], treeAttributes(model.trees, columns.columnOf));
   graph.probability(raw, model.slope);
   return graph.finish(
-    `Refit: gradient-boosted trees (LightGBM), ${model.trees.length} trees, ${features.length} features; preprocessing included.`,
+    `Refit: gradient-boosted trees (LightGBM), ${model.trees.length} trees, ${describeInputs(features, preprocessing)}; preprocessing included.`,
   );
 }
 
@@ -57,20 +59,22 @@ const readsZeroAsMissing = (split: TreeSplit): boolean => split.kind === 'numeri
 /** float64 [rows, columns]: one column a feature, then one more, zeros made NaN, for each that is split `zero_as_missing`. */
 function addColumns(
   graph: GraphBuilder,
+  columns: GraphColumns,
   { features, categories }: LightGbmNative,
   model: LightGbmModel,
 ): { matrix: string; columnOf: ColumnOf } {
-  const values = features.map(({ name, kind }) =>
-    kind === 'number'
-      ? name
-      : graph.encode(name, levelsOf(categories, name), 'float32', { first: FIRST_CODE, otherwise: UNKNOWN_CODE }),
-  );
+  for (const { name, kind } of features) {
+    if (kind === 'number') continue;
+    const codes = { first: FIRST_CODE, otherwise: UNKNOWN_CODE, value: columns.one(name) };
+    columns.set([name], graph.encode(name, levelsOf(categories, name), 'float32', codes), 'number');
+  }
+  const values = columns.parts(features.map(({ name }) => name));
   const zeroSplits = model.trees.flatMap(({ splits }) => splits.filter(readsZeroAsMissing));
   const extra = new Map<number, number>();
   for (const { feature } of zeroSplits) {
     if (extra.has(feature)) continue;
-    extra.set(feature, values.length);
-    values.push(zeroAsMissing(graph, values[feature] as string));
+    values.push(zeroAsMissing(graph, columns.one((features[feature] as FeatureInfo).name)));
+    extra.set(feature, features.length + extra.size);
   }
   const matrix = graph.columns(values);
   return {

@@ -4,20 +4,24 @@
  */
 import type { LogisticNative } from '../training/native-model.ts';
 import { GraphBuilder, unsupported } from './graph-builder.ts';
+import type { GraphColumns } from './graph-columns.ts';
 import { attribute, DataType } from './onnx-proto.ts';
+import { addPreprocessing, describeInputs, type Preprocessing } from './preprocessing.ts';
 
 /** Bytes of the ONNX file. @throws RefitError REFIT_MODEL_UNSUPPORTED naming what cannot be expressed */
-export function exportLogistic(native: LogisticNative): Uint8Array {
-  const graph = new GraphBuilder(native.features);
+export function exportLogistic(native: LogisticNative, preprocessing?: Preprocessing): Uint8Array {
+  const graph = new GraphBuilder(preprocessing?.inputs ?? native.features);
   checkTerms(native);
+  const columns = addPreprocessing(graph, native.features, preprocessing);
   const terms = [
-    ...numberTerms(graph, native.numbers),
-    ...native.categories.map((category) => categoryTerm(graph, category)),
+    ...numberTerms(graph, columns, native.numbers),
+    ...native.categories.map((category) => categoryTerm(graph, columns, category)),
   ];
   if (terms.length === 0) throw unsupported('A logistic model without terms cannot be exported to ONNX.');
   const intercept = graph.constant(Float64Array.of(native.intercept), [1, 1]);
   graph.probability(graph.node('Sum', [intercept, ...terms]), 1);
-  return graph.finish(`Refit: logistic regression, ${native.features.length} features; preprocessing included.`);
+  const inputs = describeInputs(native.features, preprocessing);
+  return graph.finish(`Refit: logistic regression, ${inputs}; preprocessing included.`);
 }
 
 /** Every term belongs to one feature of its kind, and its figures are finite. */
@@ -46,13 +50,13 @@ function checkTerms(native: LogisticNative): void {
 }
 
 /** float64 [rows, 1] of all numbers, and of what missing ones add; none when there are no numbers. */
-function numberTerms(graph: GraphBuilder, numbers: LogisticNative['numbers']): string[] {
+function numberTerms(graph: GraphBuilder, columns: GraphColumns, numbers: LogisticNative['numbers']): string[] {
   if (numbers.length === 0) return [];
   const row = (pick: (number: LogisticNative['numbers'][number]) => number) =>
     graph.constant(Float64Array.from(numbers, pick), [1, numbers.length]);
   const column = (pick: (number: LogisticNative['numbers'][number]) => number) =>
     graph.constant(Float64Array.from(numbers, pick), [numbers.length, 1]);
-  const narrow = graph.columns(numbers.map(({ feature }) => feature));
+  const narrow = graph.columns(columns.parts(numbers.map(({ feature }) => feature)));
   const given = graph.node('Cast', [narrow], [attribute.int('to', DataType.float64)]);
   const missing = graph.node('IsNaN', [given]);
   const filled = graph.node('Where', [missing, row(({ impute }) => impute), given]);
@@ -66,9 +70,13 @@ function numberTerms(graph: GraphBuilder, numbers: LogisticNative['numbers']): s
 }
 
 /** float64 [rows, 1]: the weight of the row's level; the weight of all others stands first. */
-function categoryTerm(graph: GraphBuilder, category: LogisticNative['categories'][number]): string {
+function categoryTerm(
+  graph: GraphBuilder,
+  columns: GraphColumns,
+  category: LogisticNative['categories'][number],
+): string {
   const { feature, levels, weights, otherWeight } = category;
-  const code = graph.encode(feature, levels, 'int64', { first: 1, otherwise: 0 });
+  const code = graph.encode(feature, levels, 'int64', { first: 1, otherwise: 0, value: columns.one(feature) });
   const table = graph.constant(Float64Array.of(otherWeight, ...weights), [weights.length + 1]);
   return graph.node('Gather', [table, code]);
 }

@@ -1,20 +1,27 @@
 /** From a fitted model to its ONNX graph, preprocessing included, opened and tried before it is published. */
 import type { BlobRef, FeatureInfo, FittedModel } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
+import type { FittedTransforms } from '../spec/transforms.ts';
 import { defineStep } from '../store/step.ts';
 import type { NativeModel } from '../training/native-model.ts';
 import { exportGbdt } from './export-gbdt.ts';
 import { exportLogistic } from './export-logistic.ts';
 import { unsupported } from './graph-builder.ts';
+import { neededStages } from './needed-stages.ts';
 import { openOnnxModel } from './session.ts';
 
-/** Bytes of the model's ONNX file, equal for equal models. @throws RefitError REFIT_MODEL_UNSUPPORTED naming why not */
-export function exportNativeModel(native: NativeModel): Uint8Array {
+/**
+ * Bytes of the model's ONNX file, equal for equal models. With fitted transforms its inputs are the raw features that the
+ * model's columns are made of; without, they are the model's columns.
+ * @throws RefitError REFIT_MODEL_UNSUPPORTED naming why not
+ */
+export function exportNativeModel(native: NativeModel, transforms?: FittedTransforms): Uint8Array {
+  const preprocessing = transforms && neededStages(transforms, native.features);
   switch (native.format) {
     case 'lightgbm':
-      return exportGbdt(native);
+      return exportGbdt(native, preprocessing);
     case 'logistic':
-      return exportLogistic(native);
+      return exportLogistic(native, preprocessing);
     default:
       throw unsupported(`A model of format "${(native as { format: string }).format}" cannot be exported to ONNX.`);
   }
@@ -57,9 +64,10 @@ export const exportOnnx = defineStep<{ model: FittedModel }, { onnx: BlobRef }>(
   source: import.meta.url,
   async run({ model }, { blobs, signal }) {
     const native = await blobs.json<NativeModel>(model.native);
-    const onnx = exportNativeModel(native);
+    const transforms = model.transforms && (await blobs.json<FittedTransforms>(model.transforms));
+    const onnx = exportNativeModel(native, transforms);
     signal.throwIfAborted();
-    await checkOnnxModel(onnx, native.features);
+    await checkOnnxModel(onnx, transforms ? model.features : native.features);
     return { onnx: await blobs.putBytes(onnx) };
   },
 });

@@ -19,6 +19,21 @@ const OPSETS = [
 ];
 const IR_VERSION = 10;
 
+/** An output [rows, width]; `type` is one of `DataType`. */
+export interface GraphOutput {
+  name: string;
+  type: number;
+  width: number;
+  doc: string;
+}
+
+const PROBABILITY: GraphOutput = {
+  name: OUTPUT_NAME,
+  type: DataType.float32,
+  width: 1,
+  doc: 'Probability of the label being true, 0 to 1.',
+};
+
 /** An ONNX graph in the making; values are named by the strings that its methods return. */
 export class GraphBuilder {
   private readonly nodes: NodeProto[] = [];
@@ -58,14 +73,15 @@ export class GraphBuilder {
   }
 
   /**
-   * [rows, 1] codes of a category: its place in `levels`, counted from `first`, else `otherwise`.
+   * [rows, 1] codes of a category: its place in `levels`, counted from `first`, else `otherwise`. `value`: where the category
+   * stands in the graph, unless it is the input itself.
    * @throws RefitError REFIT_MODEL_UNSUPPORTED for a level that is doubled or ''
    */
   encode(
     feature: string,
     levels: readonly string[],
     kind: 'float32' | 'int64',
-    { first, otherwise }: { first: number; otherwise: number },
+    { first, otherwise, value = feature }: { first: number; otherwise: number; value?: string },
   ): string {
     if (new Set(levels).size !== levels.length) {
       throw unsupported(`Feature "${feature}" has a category twice in its list.`, { feature });
@@ -80,7 +96,7 @@ export class GraphBuilder {
       kind === 'float32'
         ? [attribute.floats('values_floats', codes), attribute.float('default_float', otherwise)]
         : [attribute.ints('values_int64s', codes), attribute.int('default_int64', otherwise)];
-    return this.mlNode('LabelEncoder', [feature], [attribute.strings('keys_strings', keys), ...values]);
+    return this.mlNode('LabelEncoder', [value], [attribute.strings('keys_strings', keys), ...values]);
   }
 
   /** float32 columns side by side, [rows, columns], infinities made NaN: training never sees one (features/feature-columns.ts). */
@@ -88,6 +104,15 @@ export class GraphBuilder {
     const matrix = this.node('Concat', values, [attribute.int('axis', 1)]);
     const infinite = this.node('IsInf', [matrix]);
     return this.node('Where', [infinite, this.constant(Float32Array.of(Number.NaN), []), matrix]);
+  }
+
+  /** The columns of a value [rows, width] that a constant names, in its order. */
+  gatherColumns(value: string, indexes: string): string {
+    return this.node('Gather', [value, indexes], [attribute.int('axis', 1)]);
+  }
+
+  cast(value: string, to: number): string {
+    return this.node('Cast', [value], [attribute.int('to', to)]);
   }
 
   /** float64 [rows, 1] → the output: 1 / (1 + exp(-slope × raw)), in float64 until the last step. */
@@ -99,8 +124,11 @@ export class GraphBuilder {
     if (last?.output[0] === output) last.output[0] = OUTPUT_NAME;
   }
 
-  /** The bytes of the model file: the same for the same graph, no dates. */
-  finish(description: string): Uint8Array {
+  /**
+   * The bytes of the model file: the same for the same graph, no dates. `outputs`: values of the graph, instead of the
+   * probability.
+   */
+  finish(description: string, outputs: readonly GraphOutput[] = [PROBABILITY]): Uint8Array {
     return encodeModel({
       ir_version: IR_VERSION,
       opset_import: OPSETS,
@@ -113,7 +141,7 @@ export class GraphBuilder {
         node: this.nodes,
         initializer: this.constants,
         input: this.features.map(inputOf),
-        output: [valueInfo(OUTPUT_NAME, DataType.float32, 'Probability of the label being true, 0 to 1.')],
+        output: outputs.map(({ name, type, width, doc }) => valueInfo(name, type, doc, width)),
       },
       metadata_props: [
         { key: 'refit.exporter', value: EXPORTER_VERSION },
@@ -132,8 +160,8 @@ function inputOf(feature: FeatureInfo): ValueInfoProto {
     : valueInfo(feature.name, DataType.string, `Category from view ${feature.view}; '' = missing.`);
 }
 
-function valueInfo(name: string, elemType: number, doc: string): ValueInfoProto {
-  const shape = { dim: [{ dim_param: 'rows' }, { dim_value: 1 }] };
+function valueInfo(name: string, elemType: number, doc: string, width = 1): ValueInfoProto {
+  const shape = { dim: [{ dim_param: 'rows' }, { dim_value: width }] };
   return { name, type: { tensor_type: { elem_type: elemType, shape } }, doc_string: doc };
 }
 

@@ -106,6 +106,7 @@ export const attribute = {
   tensor: (name: string, t: TensorProto): AttributeProto => ({ name, type: AttributeType.tensor, t }),
   ints: (name: string, ints: number[]): AttributeProto => ({ name, type: AttributeType.ints, ints }),
   floats: (name: string, floats: number[]): AttributeProto => ({ name, type: AttributeType.floats, floats }),
+  string: (name: string, s: string): AttributeProto => ({ name, type: AttributeType.string, s: utf8.encode(s) }),
   strings: (name: string, strings: string[]): AttributeProto => ({
     name,
     type: AttributeType.strings,

@@ -78,7 +78,8 @@ export async function openOnnxModel(
   };
 }
 
-async function createSession(source: string | Uint8Array, { intraOpNumThreads = 1 }: OpenOptions) {
+/** A session on the CPU. @throws RefitError REFIT_MODEL_UNSUPPORTED when the runtime refuses the file */
+export async function createSession(source: string | Uint8Array, { intraOpNumThreads = 1 }: OpenOptions = {}) {
   const options = {
     intraOpNumThreads,
     interOpNumThreads: 1,

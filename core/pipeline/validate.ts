@@ -2,6 +2,7 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { type ErrorCode, RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import { type FeatureView, PipelineSpec } from '../spec/pipeline.ts';
+import { type PlannedColumn, transformComplaint } from '../spec/plan-transforms.ts';
 import { shift } from '../spec/time.ts';
 
 // Verbose: an error carries its schema, whose property names are worth suggesting.
@@ -43,6 +44,7 @@ function* complaints(spec: PipelineSpec): Generator<string> {
       features.add(name);
     }
   }
+  yield* transformComplaints(spec);
   const from = new Date('2020-01-01T00:00:00Z');
   if (shift(from, spec.split.train.min, 1) > shift(from, spec.split.train.max, 1)) {
     yield `split.train: min ${spec.split.train.min} is longer than max ${spec.split.train.max}`;
@@ -51,6 +53,28 @@ function* complaints(spec: PipelineSpec): Generator<string> {
     if (range.min > range.max) yield `search.space.${name}: min ${range.min} is above max ${range.max}`;
     if (range.log && range.min <= 0) yield `search.space.${name}: a logarithmic range starts above 0`;
   }
+}
+
+/** What can be said of transforms and selection before the data is there: kinds of most features show only then. */
+function* transformComplaints({ features, transforms, select }: PipelineSpec): Generator<string> {
+  const columns = features.flatMap(featureColumns);
+  const complaint = transformComplaint(transforms ?? [], columns);
+  if (complaint) yield complaint;
+  if (!select) return;
+  if (select.correlation === undefined && select.importance === undefined && !select.eliminate)
+    yield 'select: it says nothing to select by; give it correlation, importance or eliminate';
+  if (transforms) return;
+  const names = columns.map(({ name }) => name);
+  for (const name of select.always) {
+    if (!names.includes(name)) yield `select.always: there is no feature "${name}"${nearest(name, names)}`;
+  }
+}
+
+/** Aggregates and cycles are numbers; a field is what its expression gives. */
+function featureColumns(view: FeatureView): PlannedColumn[] {
+  const fields = view.kind === 'window' ? [] : view.fields;
+  const plain = new Set(fields.filter(({ cyclical }) => cyclical === undefined).map(({ name }) => name));
+  return featureNames(view).map((name) => ({ name, kind: plain.has(name) ? 'unknown' : 'number' }));
 }
 
 /** Names of the features that a view emits. */

@@ -87,6 +87,24 @@ export type Split = Static<typeof Split>;
 export const SPLITS = ['train', 'validate', 'test'] as const satisfies readonly Split[];
 
 /**
+ * What trainers see instead of the raw features, where the pipeline declares transforms or selects features; made from the
+ * training rows (selection looks at the validation rows too).
+ */
+export const Prepared = Type.Object({
+  /** JSON (`FittedTransforms`, core/spec/transforms.ts); absent without transforms. */
+  transforms: Type.Optional(BlobRef),
+  /** Values of the columns that transforms made, for every row of the training set (core/training/column-file.ts). */
+  columns: Type.Optional(BlobRef),
+  /** Columns that the trainers see, in order; those that no transform made are raw features. */
+  features: Type.Array(FeatureInfo),
+  /** Raw features that these columns are made of: the model's inputs. */
+  inputs: Type.Array(FeatureInfo),
+  /** JSON (`SelectionReport`); absent where nothing is selected. */
+  selection: Type.Optional(BlobRef),
+});
+export type Prepared = Static<typeof Prepared>;
+
+/**
  * The training set: Parquet ordered by (predict_at, key columns) with the key columns, `predict_at` TIMESTAMP,
  * `__split` VARCHAR, `__label` BOOLEAN, then one column a feature (FeatureInfo), in the pipeline's order, then the columns
  * named by slices that are no features, as VARCHAR named `__slice_<column>`.
@@ -107,6 +125,8 @@ export const TrainingSet = Type.Object({
   periods: Type.Object({ train: Period, validate: Period, test: Period }),
   features: Type.Array(FeatureInfo),
   slices: Type.Array(Type.String()),
+  /** Absent unless the pipeline transforms or selects features. */
+  prepared: Type.Optional(Prepared),
 });
 export type TrainingSet = Static<typeof TrainingSet>;
 
@@ -119,12 +139,17 @@ export const FittedModel = Type.Object({
   native: BlobRef,
   /** Little-endian float64 probabilities of the native model for the rows of validate, then test, in training-set order. */
   predictions: BlobRef,
+  /** The model's inputs: raw features, in the pipeline's order. */
   features: Type.Array(FeatureInfo),
+  /** Fitted transforms between the features and the columns of `native`; absent where they are the same. */
+  transforms: Type.Optional(BlobRef),
+  /** How the features were selected (`SelectionReport`); absent where all were taken. */
+  selection: Type.Optional(BlobRef),
   /** Boosting rounds kept, and rounds trained (early stopping keeps fewer). */
   rounds: Type.Integer(),
   roundsTrained: Type.Integer(),
   params: Type.Record(Type.String(), Type.Unknown()),
-  /** Gain share per feature, sums to 1, highest first. */
+  /** Gain share per column of the native model, sums to 1, highest first. */
   importance: Type.Array(Type.Object({ feature: Type.String(), share: Type.Number() })),
   /** Start of the test period (ISO UTC): no row the model was trained or tuned on has an outcome known later than this. */
   seenUntil: Type.String(),

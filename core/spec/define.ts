@@ -11,6 +11,7 @@ import type {
   SourceSpec,
   SpineSpec,
 } from './pipeline.ts';
+import type { SelectSpec, TransformSpec } from './transforms.ts';
 
 /**
  * How a pipeline is written. Each function returns plain JSON with the defaults filled in, so that a pipeline is data: it
@@ -205,6 +206,10 @@ interface PipelineInput {
   sources: Record<string, SourceDraft>;
   spine: { from: string } & Omit<SpineSpec, 'source'>;
   features: FeatureView[];
+  /** Preprocessing fitted on the training rows, in order: `impute`, `scale`, `log`, `polynomial`, `bin`, `oneHot`, … */
+  transforms?: TransformSpec[];
+  /** Which columns the model is left with: correlated, unimportant and eliminated ones are dropped. */
+  select?: SelectInput;
   split: PipelineSpec['split'];
   model: ModelSpec;
   search?: Partial<SearchSpec>;
@@ -215,23 +220,37 @@ interface PipelineInput {
   schedule?: ScheduleInput;
 }
 
+type SelectInput = Partial<Omit<SelectSpec, 'eliminate'>> & {
+  eliminate?: { keep: number | 'best'; step?: number };
+};
+
 /** Exactly one of `cron` and `every`; the rest has defaults: UTC, one run after the other, seven days of catch-up. */
 type ScheduleInput = Partial<ScheduleSpec> & ({ cron: string } | { every: string });
 
 const PROMOTE_DEFAULTS: PromoteSpec = { approval: 'none', timeout: '7d', onTimeout: 'reject', rollout: 'immediate' };
 const SCHEDULE_DEFAULTS = { zone: 'UTC', overlap: 'buffer-all', catchup: '7d', pauseOnFailure: false } as const;
 
+function selection({ eliminate, ...rest }: SelectInput): SelectSpec {
+  return {
+    always: [],
+    rounds: 100,
+    ...rest,
+    ...(eliminate ? { eliminate: { step: 0.2, ...eliminate } } : {}),
+  };
+}
+
 const NO_SEARCH: SearchSpec = { trials: 0, batch: 2, rounds: 60, rowShare: 1, space: {} };
 
 /** Declares a pipeline; export the result as default from `pipelines/<name>/pipeline.ts`. */
 export function definePipeline(input: PipelineInput): PipelineDraft {
-  const { schedule, ...rest } = input;
+  const { schedule, select, ...rest } = input;
   const { from, ...spine } = input.spine;
   return {
     asOf: 'now',
     ...rest,
     promote: { ...PROMOTE_DEFAULTS, ...input.promote },
     ...(schedule ? { schedule: { ...SCHEDULE_DEFAULTS, ...schedule } } : {}),
+    ...(select ? { select: selection(select) } : {}),
     spine: { source: from, ...spine },
     search: { ...NO_SEARCH, ...input.search },
     gates: input.gates ?? [parity()],

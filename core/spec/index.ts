@@ -1,3 +1,4 @@
 /** `refit/spec`: everything a `pipeline.ts` needs. */
 export * from './define.ts';
+export * from './define-transforms.ts';
 export type { FeatureView, FieldSpec, GateSpec, ModelSpec, PipelineSpec, SearchSpec, SourceSpec } from './pipeline.ts';

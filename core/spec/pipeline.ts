@@ -1,5 +1,6 @@
 import type { Static } from 'typebox';
 import Type from 'typebox';
+import { SelectSpec, TransformSpec } from './transforms.ts';
 
 /** A column or output name: letters, digits and underscores, never starting with two underscores (those are Refit's). */
 const Name = Type.String({ pattern: '^(?!__)[A-Za-z_][A-Za-z0-9_]*$' });
@@ -252,6 +253,10 @@ export const PipelineSpec = Type.Object(
     sources: Type.Record(Name, SourceSpec, { minProperties: 1 }),
     spine: SpineSpec,
     features: Type.Array(FeatureView, { minItems: 1 }),
+    /** Fitted on the training rows, in this order; absent = features are taken as they are. */
+    transforms: Type.Optional(Type.Array(TransformSpec, { minItems: 1 })),
+    /** Absent = every column is taken. */
+    select: Type.Optional(SelectSpec),
     split: SplitSpec,
     model: ModelSpec,
     search: SearchSpec,

@@ -6,13 +6,13 @@ import { readFileSync } from 'node:fs';
 import { open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { readTrainingSet } from '../features/read-table.ts';
 import { RefitError } from '../spec/errors.ts';
 import { canonicalJson } from '../store/digest.ts';
 import { dieWithParent } from './die-with-parent.ts';
 import { createGbdtTrainer } from './gbdt-trainer.ts';
 import { createLogisticTrainer } from './logistic-trainer.ts';
 import type { FromChild, ToChild, TrainingJob, TrainingOutcome } from './protocol.ts';
+import { readTrainingTable } from './read-training-table.ts';
 import type { Trainer, TrainerProgress, TrainerSurroundings } from './trainer.ts';
 
 /** Not more often than this is progress told. */
@@ -28,7 +28,7 @@ function tell(message: FromChild): void {
 }
 
 async function train(job: TrainingJob, surroundings: TrainerSurroundings): Promise<TrainingOutcome> {
-  const table = await readTrainingSet(job.data, job.trainingSet, { splits: job.splits });
+  const table = await readTrainingTable(job, job.trainingSet, job.splits, job.only);
   const { model, rowShare, threads } = job;
   const { native, predictions, ...figures } = await trainers[model.trainer](job).fit(
     { table, model, rowShare, threads },

@@ -8,6 +8,10 @@ export interface TrainingJob {
   /** Local path of the training set's Parquet. */
   data: string;
   trainingSet: TrainingSet;
+  /** Local path of the columns that transforms made, where there are any. */
+  columns?: string;
+  /** Columns to train on; all unless given. */
+  only?: string[];
   /** Splits that it may read. */
   splits: Split[];
   model: ModelSlice;

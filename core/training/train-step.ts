@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FittedModel, Split, TrainingSet } from '../spec/artifacts.ts';
 import { createCheckpoints } from '../store/checkpoints.ts';
+import type { BlobStore } from '../store/ports.ts';
 import type { Step, StepContext } from '../store/step.ts';
 import type { TrainingOutcome } from './protocol.ts';
 import type { ModelSlice } from './trainer.ts';
@@ -46,12 +47,22 @@ async function train(
   const newest = await checkpoints.latest();
   const resume = join(scratch, 'resume');
   if (newest) await writeFile(resume, newest.body);
-  const job = { data: await blobs.path(trainingSet.data), trainingSet, splits, model, rowShare, ...place, scratch };
+  const files = await trainingFiles(blobs, trainingSet);
+  const job = { ...files, trainingSet, splits, model, rowShare, ...place, scratch };
   return runTrainerProcess(newest ? { ...job, resume } : job, {
     signal,
     onProgress: ({ round, rounds }) => context.progress({ round, rounds }),
     publish: (index, body) => checkpoints.publish(index, body),
   });
+}
+
+/** Local paths of what a training reads. */
+export async function trainingFiles(
+  blobs: BlobStore,
+  { data, prepared }: TrainingSet,
+): Promise<{ data: string; columns?: string }> {
+  const columns = prepared?.columns && (await blobs.path(prepared.columns));
+  return { data: await blobs.path(data), ...(columns === undefined ? {} : { columns }) };
 }
 
 /** Puts the files of a training of `model` into the store. */
@@ -62,11 +73,14 @@ export async function keep(
   { blobs }: StepContext,
 ): Promise<FittedModel> {
   const { rounds, roundsTrained, importance } = outcome;
+  const { transforms, selection, inputs } = trainingSet.prepared ?? {};
   return {
     trainer: model.trainer,
     native: await blobs.putFile(outcome.native),
     predictions: await blobs.putFile(outcome.predictions),
-    features: trainingSet.features,
+    features: inputs ?? trainingSet.features,
+    ...(transforms ? { transforms } : {}),
+    ...(selection ? { selection } : {}),
     rounds,
     roundsTrained,
     params: model.params,

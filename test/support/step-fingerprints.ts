@@ -21,6 +21,7 @@ import { exportOnnx } from '../../core/onnx/export-model.ts';
 import { createFitLogistic } from '../../core/training/fit-logistic.ts';
 import { createFitModel } from '../../core/training/fit-model.ts';
 import { createRunTrial } from '../../core/training/run-trial.ts';
+import { fitTransforms } from '../../core/transforms/fit-transforms.ts';
 
 const place = { library: '', threads: 1 };
 
@@ -30,6 +31,7 @@ export const steps = [
   publishSnapshot,
   buildTrainingSet,
   sampleOnlineParity,
+  fitTransforms,
   createRunTrial(place),
   createFitModel(place),
   createFitLogistic(place),
