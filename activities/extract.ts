@@ -1,5 +1,5 @@
 import type { Refit } from '../core/compose/refit.ts';
-import { createExtractPartition, extractSlice } from '../core/dataset/extract-partition.ts';
+import { createExtractPartition, extractInput } from '../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../core/dataset/inspect-partition.ts';
 import type { PartitionFile } from '../core/dataset/partitions.ts';
 import { nothingKnown, publishSnapshot } from '../core/dataset/publish-snapshot.ts';
@@ -19,7 +19,7 @@ interface OfSource {
 }
 
 export function createExtractActivities({ blobs, cache, places, sources }: Refit) {
-  const origin = { root: places.root, files: sources };
+  const origin = { root: places.root, files: sources, piiKey: places.piiKey };
   const extractStep = createExtractPartition(origin);
   const inspectStep = createInspectPartition(origin);
   const specOf = async ({ spec, source }: OfSource): Promise<SourceSpec> =>
@@ -38,8 +38,7 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
 
   async function inspectFile(found: PartitionFile, spec: SourceSpec, input: OfSource): Promise<SourceFile> {
     const file = { name: found.name, sha256: await sources.fingerprint(found) };
-    const step = { source: input.source, spec: extractSlice(spec), file };
-    const { output } = await runStep(cache, inspectStep, step, input);
+    const { output } = await runStep(cache, inspectStep, extractInput(places, input.source, spec, file), input);
     return { ...file, ...output };
   }
 
@@ -53,9 +52,7 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
     /** One file: contract checked, times derived, rejected rows marked. */
     async extractPartition(input: OfSource & { file: SourceFile }): Promise<Done<Partition>> {
       const spec = await specOf(input);
-      const { name, sha256 } = input.file;
-      const step = { source: input.source, spec: extractSlice(spec), file: { name, sha256 } };
-      return runStep(cache, extractStep, step, input);
+      return runStep(cache, extractStep, extractInput(places, input.source, spec, input.file), input);
     },
 
     /** All partitions of a source, judged as of the run's date. */

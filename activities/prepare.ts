@@ -1,5 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Refit } from '../core/compose/refit.ts';
+import { requireContracts } from '../core/dataset/require-contracts.ts';
 import { loadPipeline } from '../core/pipeline/load.ts';
 import { claimKey, recordUnderKey } from '../core/registry/run-keys.ts';
 import type { ResolvedRun } from '../core/spec/activities.ts';
@@ -23,6 +24,8 @@ export function createPrepareActivities({ blobs, objects, places, webhook }: Ref
       // Bundles and evaluates a changed file in a process of its own, which takes its time on a busy machine.
       const load = async () => ({ output: await loadPipeline(places.pipelines, pipeline, set), cached: false });
       const { output: spec } = await heartbeating('resolve-run', load);
+      // Before anything is read or published: nothing of it could be, without the key.
+      requireContracts(spec.sources, places);
       const started = canonicalAsOf(`${(scheduledAt ?? startedAt).slice(0, 19)}Z`);
       const declared = spec.asOf === 'now' ? started : null;
       const chosen = asOf === undefined ? declared : canonicalAsOf(asOf);

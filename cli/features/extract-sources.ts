@@ -1,5 +1,5 @@
 import type { Refit } from '../../core/compose/refit.ts';
-import { createExtractPartition, extractSlice } from '../../core/dataset/extract-partition.ts';
+import { createExtractPartition, extractInput } from '../../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
 import { nothingKnown, publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
 import type { SourceFile } from '../../core/spec/activities.ts';
@@ -21,7 +21,7 @@ interface Work {
 /** Looks at every file of every source, as a run does; what a run found is not looked at again. @throws RefitError of the sources */
 export async function inspectSources({ refit, spec, signal }: Work): Promise<SourceFiles[]> {
   const { cache, places, sources } = refit;
-  const step = createInspectPartition({ root: places.root, files: sources });
+  const step = createInspectPartition({ root: places.root, files: sources, piiKey: places.piiKey });
   const line = new LiveLine();
   const looked: SourceFiles[] = [];
   for (const [source, declared] of Object.entries(spec.sources)) {
@@ -29,7 +29,7 @@ export async function inspectSources({ refit, spec, signal }: Work): Promise<Sou
     for (const found of await sources.list(source, declared)) {
       line.update(`looking at ${found.name}`, `looking at ${source} …`);
       const file = { name: found.name, sha256: await sources.fingerprint(found) };
-      const { output } = await cache.run(step, { source, spec: extractSlice(declared), file }, { signal });
+      const { output } = await cache.run(step, extractInput(places, source, declared, file), { signal });
       files.push({ ...file, ...output });
     }
     looked.push({ source, files });
@@ -48,7 +48,7 @@ export async function extractSources(
   { asOf, fresh }: { asOf: string; fresh: boolean },
 ): Promise<Record<string, Snapshot>> {
   const { cache, places, sources } = refit;
-  const step = createExtractPartition({ root: places.root, files: sources });
+  const step = createExtractPartition({ root: places.root, files: sources, piiKey: places.piiKey });
   const line = new LiveLine();
   const snapshots: Record<string, Snapshot> = {};
   for (const { source, files } of inspected) {
@@ -59,7 +59,7 @@ export async function extractSources(
     const partitions = [];
     for (const { name, sha256 } of due) {
       line.update(`extracting ${name}`, `extracting ${source} …`);
-      const input = { source, spec: extractSlice(declared), file: { name, sha256 } };
+      const input = extractInput(places, source, declared, { name, sha256 });
       partitions.push((await cache.run(step, input, { signal })).output);
     }
     const { contract, maxBadShare, freshness } = declared;

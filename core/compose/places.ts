@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { type PiiKey, piiKeyOf } from '../dataset/pii-key.ts';
 import { redisAddress } from '../features/redis-address.ts';
 import { RefitError } from '../spec/errors.ts';
 
@@ -13,6 +14,8 @@ export interface Places {
   /** Caches, servers' data, scratch; safe to delete. */
   state: string;
   lightgbm: string;
+  /** What personal data is hashed with; undefined where REFIT_PII_KEY is not set. */
+  piiKey?: PiiKey | undefined;
 }
 
 /** Reads REFIT_* of the environment; relative paths are relative to `root`. @throws RefitError REFIT_USAGE */
@@ -34,6 +37,7 @@ export function placesOf(root: string, env: NodeJS.ProcessEnv = process.env): Pl
       : folder('REFIT_ONLINE', 'lmdb:', '.refit/online', 'lmdb:<folder> or redis://<host>:<port>/<database>'),
     state,
     lightgbm: path.join(state, 'lib', 'lib_lightgbm.so'),
+    piiKey: piiKeyOf(env.REFIT_PII_KEY),
   };
 }
 

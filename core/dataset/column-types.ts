@@ -26,8 +26,9 @@ const DECIMAL = /^DECIMAL\(/;
 const NAIVE_TIME = /^TIMESTAMP(_S|_MS|_NS)?$/;
 const ZONED_TIME = 'TIMESTAMP WITH TIME ZONE';
 
-/** ISO 8601 as JSON Schema's date-time means it; a space for the T and a missing zone are let through. */
-const DATE_TIME = String.raw`^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?$`;
+/** ISO 8601 as JSON Schema's date-time means it; a space for the T, a missing zone and seconds missing with it are let through. */
+export const DATE_TIME = String.raw`^\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?([Zz]|[+-](0\d|1[0-4])(:?[0-5]\d)?)?)?$`;
+export const DATE = String.raw`^\d{4}-\d\d-\d\d$`;
 const OFFSET = String.raw`(Z|[+-]\d\d(:?\d\d)?)$`;
 
 /** Type by the contract; undefined when the file's type cannot become it. `text`: the file holds text only (CSV). */
@@ -95,21 +96,28 @@ function finite(sql: string): string {
   return `CASE WHEN isfinite(${sql}) THEN ${sql}::DOUBLE END`;
 }
 
-/** JSON types (by DuckDB's `json_type`) that a value of the wanted type may have. */
-const JSON_TYPES: Record<ContractType, string> = {
-  integer: `'BIGINT', 'UBIGINT', 'DOUBLE'`,
-  number: `'BIGINT', 'UBIGINT', 'DOUBLE'`,
-  boolean: `'BOOLEAN'`,
-  string: `'VARCHAR'`,
-  date: `'VARCHAR'`,
-  'date-time': `'VARCHAR'`,
-};
-
-/** A value out of a JSON document; JSON's null is no value. Text that looks like a number is no number. */
+/** Any JSON value a cell, as JSON lines are read: its own type is held against the wanted one, nothing is guessed. */
 function fromJson(column: string, wanted: ContractType, zone: string): Conversion {
-  const value = textValue(`(${column}->>'$')`, wanted, zone);
-  const typed = `CASE WHEN json_type(${column}) IN (${JSON_TYPES[wanted]}) THEN ${value} END`;
-  return { valueSql: typed, brokenSql: `coalesce(json_type(${column}), 'NULL') <> 'NULL' AND (${typed}) IS NULL` };
+  const kind = `json_type(${column})`;
+  const text = `(${column}->>'$')`;
+  const when = (kinds: string, value: string) => `CASE WHEN ${kind} IN (${kinds}) THEN ${value} END`;
+  const numbers = `'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE'`;
+  const values: Record<ContractType, string> = {
+    integer: `coalesce(${when(`'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT'`, `try_cast(${text} AS BIGINT)`)}, ${when(`'DOUBLE'`, wholeSql(`try_cast(${text} AS DOUBLE)`, 'DOUBLE'))})`,
+    number: when(numbers, finite(`try_cast(${text} AS DOUBLE)`)),
+    boolean: when(`'BOOLEAN'`, `${text}::BOOLEAN`),
+    string: when(`'VARCHAR'`, text),
+    date: when(`'VARCHAR'`, textValue(text, 'date', zone)),
+    'date-time': when(`'VARCHAR'`, textValue(text, 'date-time', zone)),
+  };
+  const value = values[wanted];
+  return { valueSql: value, brokenSql: `coalesce(${kind}, 'NULL') <> 'NULL' AND ${value} IS NULL` };
+}
+
+/** The value as BIGINT where it is one, else NULL. A cast rounds: only a value that comes back unchanged was whole and in range. */
+function wholeSql(sql: string, type: string): string {
+  const cast = `try_cast(${sql} AS BIGINT)`;
+  return `CASE WHEN try_cast(${cast} AS ${type}) = ${sql} THEN ${cast} END`;
 }
 
 function fromText(column: string, wanted: ContractType, zone: string): Conversion {
@@ -132,7 +140,7 @@ function textValue(column: string, wanted: ContractType, zone: string): string {
     case 'boolean':
       return `try_cast(${column} AS BOOLEAN)`;
     case 'date':
-      return matching(String.raw`^\d{4}-\d\d-\d\d$`, `try_cast(${column} AS DATE)`);
+      return matching(DATE, `try_cast(${column} AS DATE)`);
     case 'date-time': {
       const text = `upper(${column})`;
       const zoned = `timezone('UTC', try_cast(${text} AS TIMESTAMPTZ))`;

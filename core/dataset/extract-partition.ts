@@ -1,13 +1,13 @@
 import path from 'node:path';
-import type { ColumnInfo, Partition, RuleCount } from '../spec/artifacts.ts';
+import type { Partition, RuleCount } from '../spec/artifacts.ts';
 import { defineStep, type Step, type StepContext } from '../store/step.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 import { type JudgedRule, judge } from './judgement.ts';
-import { type ExtractInput, withSourceFile } from './source-file.ts';
-import { filesOf, type SourceOrigin } from './source-files.ts';
+import { type ExtractInput, type SourceFileTable, withSourceFile } from './source-file.ts';
+import type { SourceOrigin } from './source-files.ts';
 import { isoSql } from './time-sql.ts';
 
-export { type ExtractInput, type ExtractSlice, extractSlice } from './source-file.ts';
+export { type ExtractInput, type ExtractSlice, extractInput, extractSlice } from './source-file.ts';
 
 /**
  * Reads one file, checks every row against the contract, derives columns and known-at times; independent of any asOf.
@@ -16,13 +16,13 @@ export { type ExtractInput, type ExtractSlice, extractSlice } from './source-fil
 export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput, Partition> {
   return defineStep<ExtractInput, Partition>({
     name: 'extract-partition',
-    version: 2,
+    version: 3,
     natives: ['duckdb'],
     source: import.meta.url,
     run: async (input, context) => {
-      const partition = await withSourceFile(filesOf(origin), input, context, async (table) => {
+      const partition = await withSourceFile(origin, input, context, async (table) => {
         const rules = await judge(table);
-        return write(table.db, table.columns, rules, context, input.file.name);
+        return write(table, rules, context, input.file.name);
       });
       context.progress({
         source: input.source,
@@ -36,8 +36,7 @@ export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput,
 }
 
 async function write(
-  db: DuckDb,
-  columns: ColumnInfo[],
+  { db, columns, quarantined }: SourceFileTable,
   rules: JudgedRule[],
   context: StepContext,
   name: string,
@@ -50,7 +49,7 @@ async function write(
   const partition: Partition = { name, data: await context.blobs.putFile(data), columns, ...counts };
   if (partition.badRows === 0) return partition;
   const quarantine = path.join(context.scratch, 'quarantine.parquet');
-  await copyOut(db, quarantineSql(rules), quarantine);
+  await copyOut(db, quarantineSql(quarantined, rules), quarantine);
   return { ...partition, quarantine: await context.blobs.putFile(quarantine) };
 }
 
@@ -58,13 +57,18 @@ async function copyOut(db: DuckDb, sql: string, file: string): Promise<void> {
   await db.run(`COPY (${sql}) TO ${literal(file)} (FORMAT parquet, COMPRESSION zstd)`);
 }
 
-/** Rejected rows as read, with the rules each broke and, in the same order, when that was known. */
-function quarantineSql(rules: JudgedRule[]): string {
+/**
+ * Rejected rows as read (personal data treated), each with its place in the file from 1, the rules it broke and, in the same
+ * order, when that was known.
+ */
+function quarantineSql(quarantined: string, rules: JudgedRule[]): string {
   const texts = rules.map(({ rule }, i) => `CASE WHEN __rule_${i} THEN ${literal(rule)} END`);
   const times = rules.map(({ knownSql }, i) => `CASE WHEN __rule_${i} THEN ${knownSql} END`);
   const present = (items: string[]) => `list_filter([${items.join(', ')}], lambda item: item IS NOT NULL)`;
-  return `SELECT raw.* EXCLUDE (__row), bad.* EXCLUDE (__row) FROM raw JOIN (
-    SELECT __row, ${present(texts)} AS __rules, ${present(times)} AS __rule_known_at, __bad_known_at
+  const own = ['__row', '__bad_known_at', ...rules.map((_, i) => `__rule_${i}`), `${present(texts)} AS __rules`];
+  const shown = [quarantined, 'raw.__row', '__rules', '__rule_known_at', '__bad_known_at'].filter((item) => item !== '');
+  return `SELECT ${shown.join(', ')} FROM raw JOIN (
+    SELECT ${own.join(', ')}, ${present(times)} AS __rule_known_at
     FROM judged WHERE __bad_known_at < 'infinity') bad ON raw.__row = bad.__row ORDER BY raw.__row`;
 }
 

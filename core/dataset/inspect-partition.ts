@@ -1,7 +1,7 @@
 import type { SourceFile } from '../spec/activities.ts';
 import { defineStep, type Step } from '../store/step.ts';
 import { type ExtractInput, withSourceFile } from './source-file.ts';
-import { filesOf, type SourceOrigin } from './source-files.ts';
+import type { SourceOrigin } from './source-files.ts';
 import { isoSql } from './time-sql.ts';
 
 export type Inspection = Omit<SourceFile, 'name' | 'sha256'>;
@@ -13,11 +13,11 @@ export type Inspection = Omit<SourceFile, 'name' | 'sha256'>;
 export function createInspectPartition(origin: SourceOrigin): Step<ExtractInput, Inspection> {
   return defineStep<ExtractInput, Inspection>({
     name: 'inspect-partition',
-    version: 2,
+    version: 3,
     natives: ['duckdb'],
     source: import.meta.url,
     run: (input, context) =>
-      withSourceFile(filesOf(origin), input, context, async ({ columns, read }) => {
+      withSourceFile(origin, input, context, async ({ columns, read }) => {
         const known = [...new Set(['__known_0', ...columns.flatMap((column) => column.known)])];
         const [row] = await read((db) =>
           db.rows<{ rows: number; known_from: string | null; newest: string | null }>(`SELECT count(*)::DOUBLE AS rows,

@@ -19,7 +19,7 @@ export async function judge(table: SourceFileTable): Promise<JudgedRule[]> {
   const { contract, columns, rules, read } = table;
   const { unique } = contract;
   const repeated: ContractRule[] = unique
-    ? [{ rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '' }]
+    ? [{ rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '', schema: {} }]
     : [];
   const all = [...rules, ...repeated].map((rule) => ({ ...rule, knownSql: brokenKnownAt(rule, table) }));
   await read(async (db) => {
@@ -72,11 +72,13 @@ function badKnownAt(rules: JudgedRule[]): string {
  * When the value that breaks the rule was known. A value that is missing, or so wrong that its own time cannot be told, is
  * noticed with its row; any other that has no time is never known.
  */
-function brokenKnownAt(rule: ContractRule, { columns, timedBy }: SourceFileTable): string {
-  const known = knownAtSql(columns, rule.columns);
+function brokenKnownAt(rule: ContractRule, { columns, dropped, rawPii, timedBy }: SourceFileTable): string {
+  const all = [...columns, ...dropped];
+  const known = knownAtSql(all, rule.columns);
+  const absent = (name: string) => `${rawPii.get(name) ?? identifier(name)} IS NULL`;
   const own = rule.columns.some((name) =>
-    columns.find((column) => column.name === name)?.known.some((group) => timedBy.get(group)?.has(name)),
+    all.find((column) => column.name === name)?.known.some((group) => timedBy.get(group)?.has(name)),
   );
-  const missing = rule.wrongType ? String(own) : rule.columns.map((name) => `${identifier(name)} IS NULL`).join(' OR ');
+  const missing = rule.wrongType ? String(own) : rule.columns.map(absent).join(' OR ');
   return `CASE WHEN ${known} < 'infinity' THEN ${known} WHEN ${missing} THEN __noticed ELSE 'infinity'::TIMESTAMP END`;
 }

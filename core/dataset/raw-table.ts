@@ -1,10 +1,12 @@
 import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import { convert, keep, type RawColumn } from './column-types.ts';
-import type { Contract, ContractColumn, ContractRule } from './contract.ts';
+import type { Contract, ContractColumn, ContractRule, ContractType } from './contract.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
+
 import { BAD_LINE, openJsonLines } from './json-lines.ts';
 import { pathColumns } from './path-columns.ts';
+import { treatedSql } from './pii-sql.ts';
 
 /**
  * A file as it is (view `raw`) and as its contract types it (view `checked`), with one BOOLEAN `__rule_<i>` a rule and
@@ -13,23 +15,29 @@ import { pathColumns } from './path-columns.ts';
 
 /** Names the extraction uses itself. */
 const RESERVED =
-  /^__(row|line|gone_at|type_\d+|rule_\d+|broken|known_\d+|event_at|noticed|bad_known_at|rules|rule_known_at)$/;
+  /^__(raw_\d+(_aside)?|row|line|gone_at|type_\d+|rule_\d+|broken|known_\d+|event_at|noticed|bad_known_at|rules|rule_known_at)$/;
 
 /** Where we are, for messages: source and file as the user knows them. */
 export interface Place {
   source: string;
   file: string;
+  /** The source holds personal data: DuckDB's words about a value must not be repeated. */
+  discreet?: boolean;
 }
 
 export interface CheckedTable {
   /** Columns of the table, the contract's types applied: the file's in its order, then optional ones it does not have. */
   columns: string[];
   rules: ContractRule[];
+  /** Columns of personal data as `checked` holds them raw besides, for expressions that may see them: column → `__raw_<i>`. */
+  rawPii: Map<string, string>;
 }
 
 /** First line of DuckDB's words, without what is about our scratch files. */
-export function reason(error: unknown): string {
+export function reason(error: unknown, discreet = false): string {
   const text = error instanceof Error ? error.message : String(error);
+  if (discreet)
+    return `${/^[A-Z][A-Za-z ]* Error/.exec(text)?.[0] ?? 'an error'} (its words are withheld: the source holds personal data)`;
   const line = text.split('\n').find((part) => part.trim() !== '') ?? text;
   return line
     .replace(/'[^']*\/([^/']+)'/g, "'$1'")
@@ -83,13 +91,13 @@ async function openTable(db: DuckDb, reader: string, folders: string): Promise<R
   return [...own, ...inPath.map(({ name }) => ({ name, type: 'VARCHAR', text: true }))];
 }
 
-export function unreadable(error: unknown, { source, file }: Place): RefitError {
-  const why = reason(error);
+export function unreadable(error: unknown, { source, file, discreet }: Place): RefitError {
+  const why = reason(error, discreet);
   return new RefitError(
     'REFIT_SOURCE_UNREADABLE',
     `${file} of source "${source}" cannot be read: ${why}.`,
     { source, file },
-    { cause: error },
+    discreet ? {} : { cause: error },
   );
 }
 
@@ -100,7 +108,8 @@ export function compressionOf(file: string): string {
 
 /**
  * Creates the view `checked`.
- * @throws RefitError REFIT_CONTRACT_MISSING_COLUMN, REFIT_CONTRACT_TYPE, REFIT_CONTRACT_INVALID (a pattern RE2 refuses)
+ * @throws RefitError REFIT_CONTRACT_MISSING_COLUMN, REFIT_CONTRACT_UNKNOWN_COLUMN, REFIT_CONTRACT_TYPE, REFIT_CONTRACT_INVALID
+ * (a pattern RE2 refuses)
  */
 export async function checkContract(
   db: DuckDb,
@@ -109,53 +118,104 @@ export async function checkContract(
   options: { zone: string; text: boolean; jsonLines?: boolean; place: Place },
 ): Promise<CheckedTable> {
   const values: string[] = [];
-  const flags: string[] = [];
+  const flags = new Map<string, string>();
   const rules: ContractRule[] = [];
+  refuseUnknown(raw, contract, options.place);
   if (options.jsonLines) {
-    flags.push(`${BAD_LINE} IS NOT NULL AS __type_0`);
+    values.push(`${BAD_LINE} IS NOT NULL AS __type_line`);
     const columns = contract.columns.map(({ name }) => name);
-    rules.push({ rule: 'line: JSON object', column: null, columns, brokenSql: '__type_0' });
+    rules.push({ rule: 'line: JSON object', column: null, columns, brokenSql: '__type_line', schema: {} });
   }
-  // A line that could not be read breaks that one rule, not those of its columns besides.
-  const readable = options.jsonLines ? 'NOT __type_0 AND ' : '';
   for (const column of raw) {
     const wanted = contract.columns.find(({ name }) => name === column.name);
-    const own = contract.rules.filter((rule) => rule.column === column.name);
     if (!wanted) {
       values.push(`${keep(column, options.zone)} AS ${identifier(column.name)}`);
       continue;
     }
     const { valueSql, brokenSql } = await conversion(db, column, wanted, options);
     values.push(`${valueSql} AS ${identifier(column.name)}`);
-    if (brokenSql === undefined) {
-      rules.push(...own);
-      continue;
-    }
-    const flag = `__type_${flags.length}`;
-    flags.push(`${brokenSql} AS ${flag}`);
-    const text = `${column.name}: ${wanted.type.startsWith('date') ? 'format' : 'type'} ${wanted.type}`;
-    rules.push({ rule: text, column: column.name, columns: [column.name], brokenSql: flag, wrongType: true });
-    // A value of the wrong type is NULL by now: it breaks that one rule, not `required` besides.
-    rules.push(...own.map((rule) => ({ ...rule, brokenSql: `${readable}NOT ${flag} AND (${rule.brokenSql})` })));
+    if (brokenSql === undefined) continue;
+    const flag = `__type_${flags.size}`;
+    flags.set(column.name, flag);
+    values.push(`${brokenSql} AS ${flag}`);
+    rules.push(typeRule(column.name, wanted.type, flag));
   }
+  // A value of the wrong type is NULL by now: it breaks that one rule, not `required` besides, nor any other it takes part in.
+  // So does a line that could not be read.
+  const lines = options.jsonLines ? ['__type_line'] : [];
+  for (const rule of contract.rules) {
+    const wrong = [...lines, ...rule.columns.flatMap((name) => flags.get(name) ?? [])];
+    rules.push(
+      wrong.length === 0 ? rule : { ...rule, brokenSql: `NOT (${wrong.join(' OR ')}) AND (${rule.brokenSql})` },
+    );
+  }
+  const order = new Map(raw.map(({ name }, i) => [name, i]));
+  const place = ({ column }: ContractRule) => order.get(column ?? '') ?? raw.length;
+  // By column, as the file has them.
+  rules.sort((a, b) => place(a) - place(b));
   const missing = missingColumns(raw, contract, options.place);
   values.push(...missing.map(({ name, sqlType }) => `NULL::${sqlType} AS ${identifier(name)}`));
+  const names = [...raw.map(({ name }) => name), ...missing.map(({ name }) => name)];
+  const { columns, rawPii, treat } = treatment(contract, names);
   const ruled = rules.map(({ brokenSql }, i) => `(${brokenSql}) AS __rule_${i}`);
   const broken = rules.length === 0 ? 'false' : rules.map((_, i) => `__rule_${i}`).join(' OR ');
-  const typed = `SELECT ${[...values, ...flags, '__row'].join(', ')} FROM raw`;
-  const star = flags.length > 0 ? `* EXCLUDE (${flags.map((_, i) => `__type_${i}`).join(', ')})` : '*';
+  const typed = `SELECT ${[...values, '__row'].join(', ')} FROM raw`;
+  const hidden = [...lines, ...flags.values()];
+  const star = hidden.length > 0 ? `* EXCLUDE (${hidden.join(', ')})` : '*';
   try {
-    await db.run(`CREATE TEMP VIEW checked AS
-      SELECT *, (${broken}) AS __broken FROM (SELECT ${[star, ...ruled].join(', ')} FROM (${typed}))`);
+    await db.run(
+      `CREATE TEMP VIEW checked AS ${treat(`
+      SELECT *, (${broken}) AS __broken FROM (SELECT ${[star, ...ruled].join(', ')} FROM (${typed}))`)}`,
+    );
   } catch (error) {
     const { source } = options.place;
     throw new RefitError(
       'REFIT_CONTRACT_INVALID',
-      `The contract of source "${source}" cannot be checked: ${reason(error)}.`,
+      `The contract of source "${source}" cannot be checked: ${reason(error, options.place.discreet)}.`,
       { source },
     );
   }
-  return { columns: [...raw.map(({ name }) => name), ...missing.map(({ name }) => name)], rules };
+  return { columns, rules, rawPii };
+}
+
+function typeRule(name: string, type: ContractType, flag: string): ContractRule {
+  const text = `${name}: ${type.startsWith('date') ? 'format' : 'type'} ${type}`;
+  return { rule: text, column: name, columns: [name], brokenSql: flag, schema: {}, wrongType: true };
+}
+
+/** Rules were judged on what was read; from here on, personal data is hashed or gone. */
+function treatment(
+  { pii }: Contract,
+  names: string[],
+): Omit<CheckedTable, 'rules'> & { treat: (sql: string) => string } {
+  const own = pii.filter(({ column }) => names.includes(column));
+  const dropped = own.filter(({ treatment }) => treatment === 'drop').map(({ column }) => column);
+  const kept = own.filter(({ column }) => !dropped.includes(column));
+  // A dropped one is still asked whether it is missing.
+  const seen = own.filter(({ derive, treatment }) => derive.length > 0 || treatment === 'drop');
+  const rawPii = new Map(seen.map(({ column }, i) => [column, `__raw_${i}`]));
+  const star = [
+    '*',
+    dropped.length === 0 ? '' : `EXCLUDE (${dropped.map(identifier).join(', ')})`,
+    kept.length === 0
+      ? ''
+      : `REPLACE (${kept.map((one) => `${treatedSql(one, identifier(one.column))} AS ${identifier(one.column)}`).join(', ')})`,
+  ].join(' ');
+  const raws = [...rawPii].map(([column, name]) => `, ${identifier(column)} AS ${name}`).join('');
+  return {
+    columns: names.filter((name) => !dropped.includes(name)),
+    rawPii,
+    treat: (sql) => (own.length === 0 ? sql : `SELECT ${star}${raws} FROM (${sql})`),
+  };
+}
+
+/** @throws RefitError REFIT_CONTRACT_UNKNOWN_COLUMN where the contract says `"additionalProperties": false` */
+function refuseUnknown(raw: RawColumn[], { open, columns }: Contract, { source, file }: Place): void {
+  const names = columns.map(({ name }) => name);
+  const other = open ? undefined : raw.find(({ name }) => !names.includes(name));
+  if (!other) return;
+  const message = `${file} of source "${source}" has a column "${other.name}" that its contract does not know${nearest(other.name, names)}.`;
+  throw new RefitError('REFIT_CONTRACT_UNKNOWN_COLUMN', message, { source, file, column: other.name });
 }
 
 async function conversion(

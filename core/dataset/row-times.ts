@@ -3,6 +3,7 @@ import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import { isTime, utc } from './column-types.ts';
+import type { Pii } from './contract-pii.ts';
 import { type DuckDb, identifier } from './duckdb.ts';
 import { embed, expressionColumns } from './expression.ts';
 import { reason } from './raw-table.ts';
@@ -14,6 +15,14 @@ import { reason } from './raw-table.ts';
 
 export type TimesSpec = Pick<SourceSpec, 'derive' | 'eventTime' | 'knownAt' | 'recordedAt'>;
 
+/** Personal data among the columns, and how `checked` holds it raw for the derived columns that may see it. */
+export interface PersonalColumns {
+  pii: readonly Pii[];
+  rawPii: ReadonlyMap<string, string>;
+}
+
+const NONE: PersonalColumns = { pii: [], rawPii: new Map() };
+
 interface Layer {
   db: DuckDb;
   source: string;
@@ -23,16 +32,25 @@ interface Layer {
   /** Column → the file's columns it is computed from; itself for one of these. */
   origins: Map<string, string[]>;
   layers: number;
+  personal: PersonalColumns;
 }
 
 /** Columns with their types and known-at groups, and by group the file's columns that its time is computed from. */
 export interface TimedColumns {
   columns: ColumnInfo[];
   timedBy: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Columns that were dropped as personal data: still judged, not written. */
+  dropped: ColumnInfo[];
 }
 
 /** Creates `timed`. @throws RefitError REFIT_EXPRESSION_INVALID */
-export async function addTimes(db: DuckDb, source: string, columns: string[], spec: TimesSpec): Promise<TimedColumns> {
+export async function addTimes(
+  db: DuckDb,
+  source: string,
+  columns: string[],
+  spec: TimesSpec,
+  personal: PersonalColumns = NONE,
+): Promise<TimedColumns> {
   const types = new Map(await describe(db, 'checked'));
   const groups = knownGroups(spec.knownAt ?? {});
   const known = (name: string): string[] | undefined => {
@@ -47,15 +65,19 @@ export async function addTimes(db: DuckDb, source: string, columns: string[], sp
     columns: columns.map((name) => ({ name, type: types.get(name) ?? '', known: known(name) ?? [STAR] })),
     origins: new Map(columns.map((name) => [name, [name]])),
     layers: 0,
+    personal,
   };
-  for (const step of await inOrder(layer, spec.derive)) await derive(layer, step, known(step.name));
-  const names = layer.columns.map((column) => column.name);
+  requireDerived(source, spec, personal);
+  for (const step of await inOrder(layer, spec.derive)) await derive(layer, step, known);
+  const names = [...layer.columns.map((column) => column.name), ...personal.rawPii.keys()];
   for (const name of Object.keys(spec.knownAt ?? {})) {
     if (name !== '*' && !names.includes(name))
       invalid(source, `knownAt.${name}`, `there is no column "${name}"${nearest(name, names)}`);
   }
   const timedBy = await addKnown(layer, groups, spec);
-  return { columns: layer.columns, timedBy };
+  const gone = personal.pii.filter(({ treatment, column }) => treatment === 'drop' && personal.rawPii.has(column));
+  const dropped = gone.map(({ column }) => ({ name: column, type: '', known: known(column) ?? [STAR] }));
+  return { columns: layer.columns, timedBy, dropped };
 }
 
 /** The group of the columns that knownAt does not name; there is always one. */
@@ -87,8 +109,10 @@ interface Derived {
  * Derived columns, each after those it uses. Not as written: a pipeline is stored as canonical JSON, which sorts its keys.
  * @throws RefitError REFIT_EXPRESSION_INVALID for a circle
  */
-async function inOrder({ db, source, columns }: Layer, derive: Record<string, string>): Promise<Derived[]> {
+async function inOrder(layer: Layer, derive: Record<string, string>): Promise<Derived[]> {
+  const { db, source, columns, personal } = layer;
   const present = columns.map(({ name }) => name);
+  const dropped = personal.pii.filter(({ treatment }) => treatment === 'drop').map(({ column }) => column);
   const names = Object.keys(derive).sort();
   const waiting: Derived[] = [];
   for (const name of names) {
@@ -96,14 +120,19 @@ async function inOrder({ db, source, columns }: Layer, derive: Record<string, st
       invalid(source, `derive.${name}`, 'the source has a column of that name already');
     }
     const sql = derive[name] ?? '';
-    waiting.push({
-      name,
-      sql,
-      uses: await expressionColumns(db, sql, `sources.${source}.derive.${name}`, [...present, ...names]),
-    });
+    const where = `derive.${name}`;
+    const uses = await expressionColumns(db, sql, `sources.${source}.${where}`, [...present, ...names, ...dropped]);
+    const gone = uses.find((column) => dropped.includes(column) && !mayDerive(personal, column).includes(name));
+    if (gone !== undefined)
+      invalid(
+        source,
+        where,
+        `column "${gone}" is dropped as PII; its contract may allow it with x-pii { "derive": ["${name}"] }`,
+      );
+    waiting.push({ name, sql, uses });
   }
   const ordered: Derived[] = [];
-  const done = new Set(present);
+  const done = new Set([...present, ...dropped]);
   while (waiting.length > 0) {
     const next = waiting.findIndex(({ uses }) => uses.every((used) => done.has(used)));
     const [ready] = next === -1 ? [] : waiting.splice(next, 1);
@@ -119,24 +148,66 @@ async function inOrder({ db, source, columns }: Layer, derive: Record<string, st
   return ordered;
 }
 
-async function derive(layer: Layer, { name, sql, uses }: Derived, own: string[] | undefined): Promise<void> {
+async function derive(layer: Layer, { name, sql, uses }: Derived, known: Known): Promise<void> {
+  const raw = [...layer.personal.rawPii].filter(
+    ([column]) => uses.includes(column) && mayDerive(layer.personal, column).includes(name),
+  );
+  await swap(layer, raw);
   const type = await typeOf(layer, sql, `derive.${name}`);
   const time = isTime(type);
   const value = time ? utc(lenient(sql), type, 'UTC') : lenient(sql);
   await addLayer(layer, [`${value} AS ${identifier(name)}`]);
+  await swap(layer, raw);
   const inherited = new Set(
     layer.columns.filter((column) => uses.includes(column.name)).flatMap((column) => column.known),
   );
-  const known = own ?? (inherited.size > 0 ? [...inherited].sort() : [STAR]);
+  // A column that was dropped is still known when its group is.
+  for (const [column] of raw) for (const group of known(column) ?? [STAR]) inherited.add(group);
+  const groups = known(name) ?? (inherited.size > 0 ? [...inherited].sort() : [STAR]);
   layer.origins.set(name, originsOf(layer, uses));
-  layer.columns.push({ name, type: time ? 'TIMESTAMP' : type, known });
+  layer.columns.push({ name, type: time ? 'TIMESTAMP' : type, known: groups });
+}
+
+type Known = (name: string) => string[] | undefined;
+
+/** Lets the raw values stand under their names for one expression, or puts the treated ones back. */
+async function swap(layer: Layer, raw: [column: string, raw: string][]): Promise<void> {
+  if (raw.length === 0) return;
+  const there = new Set((await describe(layer.db, layer.from)).map(([column]) => column));
+  const renames = raw.flatMap(([column, hidden]) => {
+    const aside = `${hidden}_aside`;
+    if (!there.has(hidden))
+      return [`${identifier(column)} AS ${hidden}`, ...(there.has(aside) ? [`${aside} AS ${identifier(column)}`] : [])];
+    return [`${hidden} AS ${identifier(column)}`, ...(there.has(column) ? [`${identifier(column)} AS ${aside}`] : [])];
+  });
+  const view = `swapped_${layer.layers}_${there.has(raw[0]?.[1] ?? '') ? 'raw' : 'back'}`;
+  await layer.db.run(`CREATE TEMP VIEW ${view} AS SELECT * RENAME (${renames.join(', ')}) FROM ${layer.from}`);
+  layer.from = view;
+}
+
+function mayDerive({ pii }: PersonalColumns, column: string): string[] {
+  return pii.find((one) => one.column === column)?.derive ?? [];
+}
+
+/** @throws RefitError REFIT_EXPRESSION_INVALID for a permission that no derived column uses: most likely it is misspelt */
+function requireDerived(source: string, { derive }: TimesSpec, { pii }: PersonalColumns): void {
+  const names = Object.keys(derive);
+  for (const { column, derive: allowed } of pii) {
+    const other = allowed.find((name) => !names.includes(name));
+    if (other !== undefined)
+      invalid(
+        source,
+        `derive.${other}`,
+        `the contract allows it to see "${column}", but there is no such column${nearest(other, names)}`,
+      );
+  }
 }
 
 function originsOf({ origins }: Layer, columns: string[]): string[] {
   return [...new Set(columns.flatMap((name) => origins.get(name) ?? []))];
 }
 
-async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSpec): Promise<TimedColumns['timedBy']> {
+async function addKnown(layer: Layer, groups: Map<string, string>, spec: TimesSpec): Promise<Map<string, Set<string>>> {
   const timedBy = new Map<string, Set<string>>();
   const recorded = spec.recordedAt === undefined ? undefined : recordedSql(layer, spec.recordedAt);
   const items: string[] = [];
@@ -208,7 +279,12 @@ function invalid(source: string, where: string, why: string): never {
 }
 
 /** An expression that failed while it ran, found by running each alone; undefined when none fails by itself. */
-export async function failingExpression(db: DuckDb, source: string, spec: TimesSpec): Promise<RefitError | undefined> {
+export async function failingExpression(
+  db: DuckDb,
+  source: string,
+  spec: TimesSpec,
+  discreet = false,
+): Promise<RefitError | undefined> {
   const columns = (await describe(db, 'timed')).map(([name]) => name);
   // In the order they build on one another, so that the first to fail is the cause.
   const derived = columns.filter((name) => Object.hasOwn(spec.derive, name));
@@ -227,8 +303,13 @@ export async function failingExpression(db: DuckDb, source: string, spec: TimesS
     try {
       await db.run(sql);
     } catch (error) {
-      const message = `The expression ${place} fails on a row that keeps its contract: ${reason(error)}.`;
-      return new RefitError('REFIT_EXPRESSION_INVALID', message, { where: place, source }, { cause: error });
+      const message = `The expression ${place} fails on a row that keeps its contract: ${reason(error, discreet)}.`;
+      return new RefitError(
+        'REFIT_EXPRESSION_INVALID',
+        message,
+        { where: place, source },
+        discreet ? {} : { cause: error },
+      );
     }
   }
   return undefined;

@@ -6,12 +6,16 @@ import { pipeline } from 'node:stream/promises';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { StepContext } from '../store/step.ts';
+import type { RawColumn } from './column-types.ts';
 import { type Contract, type ContractRule, compileContract } from './contract.ts';
+import { withoutTableRules } from './contract-table.ts';
 import { type DuckDb, literal, withDuckDb } from './duckdb.ts';
+import { BAD_LINE } from './json-lines.ts';
 import { fileError } from './partitions.ts';
+import { requireKey, treatedColumns, useKey } from './pii-sql.ts';
 import { checkContract, openRaw, type Place, unreadable } from './raw-table.ts';
 import { addTimes, failingExpression, type TimedColumns } from './row-times.ts';
-import type { SourceFiles } from './source-files.ts';
+import { filesOf, type SourceOrigin } from './source-files.ts';
 
 /** One file of a source opened in DuckDB: its rows as read, checked and timed, by exactly the bytes that were asked for. */
 
@@ -20,9 +24,21 @@ const SLICE = ['format', 'contract', 'zone', 'derive', 'eventTime', 'knownAt', '
 export type ExtractSlice = Pick<SourceSpec, (typeof SLICE)[number]>;
 
 export function extractSlice(spec: SourceSpec): ExtractSlice {
-  return Object.fromEntries(
+  const slice = Object.fromEntries(
     SLICE.filter((key) => spec[key] !== undefined).map((key) => [key, spec[key]]),
   ) as unknown as ExtractSlice;
+  return { ...slice, contract: withoutTableRules(spec.contract) };
+}
+
+/** The input of a step that reads one file. @throws RefitError REFIT_PII_KEY_MISSING, REFIT_CONTRACT_INVALID */
+export function extractInput(
+  place: Pick<SourceOrigin, 'piiKey'>,
+  source: string,
+  spec: SourceSpec,
+  { name, sha256 }: ExtractInput['file'],
+): ExtractInput {
+  const key = requireKey(compileContract(spec.contract).pii, source, place.piiKey);
+  return { source, spec: extractSlice(spec), file: { name, sha256 }, ...(key ? { pii: key.digest } : {}) };
 }
 
 export interface ExtractInput {
@@ -30,11 +46,16 @@ export interface ExtractInput {
   spec: ExtractSlice;
   /** Name relative to the project's root, and the digest of the bytes to read. */
   file: { name: string; sha256: string };
+  /** Digest of the key that personal data is hashed with; absent where none is. */
+  pii?: string;
 }
 
 /** The file as views `raw`, `checked` and `timed` (see raw-table.ts, row-times.ts). */
 export interface SourceFileTable extends TimedColumns {
   db: DuckDb;
+  /** The file's columns as the quarantine shows them: a list for SELECT FROM raw, personal data treated. */
+  quarantined: string;
+  rawPii: ReadonlyMap<string, string>;
   place: Place;
   contract: Contract;
   rules: ContractRule[];
@@ -48,15 +69,17 @@ export interface SourceFileTable extends TimedColumns {
  * REFIT_CONTRACT_…, REFIT_EXPRESSION_INVALID, REFIT_PIPELINE_INVALID (zone)
  */
 export async function withSourceFile<T>(
-  files: SourceFiles,
+  origin: SourceOrigin,
   { source, spec, file }: ExtractInput,
   { scratch, signal }: StepContext,
   use: (table: SourceFileTable) => Promise<T>,
 ): Promise<T> {
-  const place: Place = { source, file: file.name };
   const contract = compileContract(spec.contract);
+  const { pii } = contract;
+  const key = requireKey(pii, source, origin.piiKey);
+  const place: Place = { source, file: file.name, ...(pii.length > 0 ? { discreet: true } : {}) };
   const copy = path.join(scratch, 'input');
-  const sha256 = await copyHashed(await files.path(file.name, file.sha256, signal), copy, signal);
+  const sha256 = await copyHashed(await filesOf(origin).path(file.name, file.sha256, signal), copy, signal);
   if (sha256 !== file.sha256) {
     const details = { ...place, expected: file.sha256, found: sha256 };
     throw new RefitError('REFIT_SOURCE_CHANGED', `${file.name} changed after it was looked at.`, details);
@@ -64,22 +87,34 @@ export async function withSourceFile<T>(
   // One thread each: partitions run side by side, and one thread keeps the file's order and gives the same bytes.
   return withDuckDb({ scratch, signal, threads: 1 }, async (db) => {
     await checkZone(db, source, spec.zone);
+    if (key) await useKey(db, key);
     const fields = contract.columns.map(({ name }) => name);
     const raw = await openRaw(db, copy, { format: spec.format, place, fields, folders: file.name });
     const kind = { text: spec.format === 'csv', jsonLines: spec.format === 'jsonl' };
     const table = await checkContract(db, raw, contract, { zone: spec.zone, ...kind, place });
-    const timed = await addTimes(db, source, table.columns, spec);
+    const timed = await addTimes(db, source, table.columns, spec, { pii, rawPii: table.rawPii });
+    const quarantined = quarantineColumns(raw, contract, table.rules, kind.jsonLines);
     const read = <R>(query: (db: DuckDb) => Promise<R>) =>
       query(db).catch((error: unknown) => explain(db, spec, place, error));
-    return use({ db, place, contract, ...timed, rules: table.rules, read });
+    return use({ db, place, contract, quarantined, rawPii: table.rawPii, ...timed, rules: table.rules, read });
   });
 }
 
 async function explain(db: DuckDb, spec: ExtractSlice, place: Place, error: unknown): Promise<never> {
   if (/No space left|ENOSPC|Out of Memory|INTERRUPT/i.test(String(error))) throw error;
-  throw (await failingExpression(db, place.source, spec)) ?? unreadable(error, place);
+  throw (await failingExpression(db, place.source, spec, place.discreet)) ?? unreadable(error, place);
 }
 
+/** In a source with personal data a text of the wrong type is not shown: a shifted line may put anything there. */
+function quarantineColumns(raw: RawColumn[], { pii }: Contract, rules: ContractRule[], jsonLines: boolean): string {
+  if (pii.length === 0) return 'raw.* EXCLUDE (__row)';
+  const texts = raw.filter(({ type }) => /^(VARCHAR|JSON)/.test(type)).map(({ name }) => name);
+  const wrong = rules.flatMap(({ wrongType, column }, i): [string, string][] =>
+    wrongType && column !== null && texts.includes(column) ? [[column, `bad.__rule_${i}`]] : [],
+  );
+  const columns = treatedColumns(pii, raw, new Map(wrong));
+  return jsonLines ? [columns, `raw.${BAD_LINE}`].filter((item) => item !== '').join(', ') : columns;
+}
 /** Copies and hashes in one reading. @returns SHA-256, hex */
 async function copyHashed(from: string, to: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');

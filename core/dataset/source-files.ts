@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import { createS3Client } from '../store/s3-client.ts';
 import { fingerprintFile, listPartitions, noFile, type PartitionFile } from './partitions.ts';
+import type { PiiKey } from './pii-key.ts';
 import { createRemoteFiles, type RemoteCache } from './remote-files.ts';
 import { fetchObject, listObjects } from './s3-files.ts';
 
@@ -19,6 +20,8 @@ export interface SourceFiles {
 export interface SourceOrigin {
   root: string;
   files?: SourceFiles;
+  /** What personal data is hashed with. */
+  piiKey?: PiiKey | undefined;
 }
 
 export function filesOf({ root, files }: SourceOrigin): SourceFiles {

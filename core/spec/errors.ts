@@ -35,9 +35,21 @@ export const ERRORS = {
   REFIT_SOURCE_CHANGED: fatal('Run again once nothing writes to the named file; finished partitions are kept.'),
   REFIT_CONTRACT_INVALID: usage('Mend the named keyword of the contract (JSON Schema of one row).'),
   REFIT_CONTRACT_MISSING_COLUMN: fatal('Add the column to the file, or take it out of `required` in the contract.'),
+  REFIT_CONTRACT_UNKNOWN_COLUMN: fatal(
+    'Name the column in the contract, leave it out of the file, or allow any with "additionalProperties": true.',
+  ),
   REFIT_CONTRACT_TYPE: fatal('Write the column with the type the contract names, or change the contract.'),
   REFIT_CONTRACT_BAD_ROWS: fatal(
     'Look at the quarantined rows, mend the data, or raise maxBadShare if they are acceptable.',
+  ),
+  REFIT_CONTRACT_TABLE: fatal(
+    'Mend the data, or widen the named rule of the contract; with "severity": "warn" it is only reported.',
+  ),
+  REFIT_SCHEMA_CHANGED: fatal(
+    'Restore the columns as they were, or raise x-version in the contract to accept the new ones.',
+  ),
+  REFIT_PII_KEY_MISSING: fatal(
+    'Set REFIT_PII_KEY to a secret of at least 16 bytes, the same for every worker, e.g. from `openssl rand -hex 32`.',
   ),
   REFIT_DATA_STALE: fatal("Load newer data, run with an earlier --as-of, or raise the source's freshness."),
   REFIT_EXPRESSION_INVALID: usage('Mend the SQL expression in pipeline.ts; it may use the columns of its source only.'),

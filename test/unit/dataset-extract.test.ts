@@ -187,7 +187,7 @@ describe('extraction refuses', () => {
       'REFIT_SOURCE_UNREADABLE',
       /"__known_0" has a name that is reserved/,
     ],
-    ['SELECT 1 AS x', { allOf: [] }, 'REFIT_CONTRACT_INVALID', /allOf/],
+    ['SELECT 1 AS x', { properties: {}, allOf: [] }, 'REFIT_CONTRACT_INVALID', /allOf/],
     [
       "SELECT 'a' AS x",
       { properties: { x: { type: 'string', pattern: '((a{900}){900})' } } },
