@@ -66,7 +66,9 @@ function quarantineSql(quarantined: string, rules: JudgedRule[]): string {
   const times = rules.map(({ knownSql }, i) => `CASE WHEN __rule_${i} THEN ${knownSql} END`);
   const present = (items: string[]) => `list_filter([${items.join(', ')}], lambda item: item IS NOT NULL)`;
   const own = ['__row', '__bad_known_at', ...rules.map((_, i) => `__rule_${i}`), `${present(texts)} AS __rules`];
-  const shown = [quarantined, 'raw.__row', '__rules', '__rule_known_at', '__bad_known_at'].filter((item) => item !== '');
+  const shown = [quarantined, 'raw.__row', '__rules', '__rule_known_at', '__bad_known_at'].filter(
+    (item) => item !== '',
+  );
   return `SELECT ${shown.join(', ')} FROM raw JOIN (
     SELECT ${own.join(', ')}, ${present(times)} AS __rule_known_at
     FROM judged WHERE __bad_known_at < 'infinity') bad ON raw.__row = bad.__row ORDER BY raw.__row`;
