@@ -1,5 +1,4 @@
-import path from 'node:path';
-import type { Refit } from '../core/compose/refit.ts';
+import { addressIn, type Refit } from '../core/compose/refit.ts';
 import { compareWithChampion } from '../core/evaluation/compare-champion.ts';
 import { evaluateCandidate } from '../core/evaluation/evaluate-candidate.ts';
 import { judge } from '../core/evaluation/gates.ts';
@@ -38,7 +37,7 @@ export interface Judgement {
   /** The evaluation page, and its store key. */
   report: BlobRef;
   page: string;
-  /** The same for people: a path where the store is a folder. */
+  /** The same for people: a path, or an `s3://` address. */
   reportAddress: string;
 }
 
@@ -84,7 +83,7 @@ export function createEvaluateActivities({ blobs, cache, objects, places }: Refi
       const { test, validate } = evaluation.metrics;
       const metrics = { validate: quality(validate), test: quality(test), baseline: quality(evaluation.baseline.test) };
       const key = page.output.page;
-      const reportAddress = path.join(places.store, key);
+      const reportAddress = addressIn(places, key);
       const judged = { metrics, gates, evaluation, comparison, champion: champion?.version ?? null };
       const output = { ...judged, report: page.output.report, page: key, reportAddress };
       return { output, cached: page.cached && (compared?.cached ?? true), seconds: page.seconds };

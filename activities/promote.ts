@@ -1,11 +1,10 @@
-import path from 'node:path';
 import { Context } from '@temporalio/activity';
-import type { Refit } from '../core/compose/refit.ts';
+import { addressIn, type Refit } from '../core/compose/refit.ts';
 import { materializeOnline } from '../core/features/materialize.ts';
 import { type Approval, type Due, decideVersion } from '../core/registry/decide-version.ts';
 import { versionKey } from '../core/registry/decisions.ts';
 import type { Lineage } from '../core/registry/schemas.ts';
-import { findManifest, findVersion, readManifest, registerVersion } from '../core/registry/versions.ts';
+import { findManifest, findVersion, readManifest, registerVersion, versionFolder } from '../core/registry/versions.ts';
 import type { Done } from '../core/spec/activities.ts';
 import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { GateResult } from '../core/spec/evaluation.ts';
@@ -132,7 +131,7 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
         return { due, until, onTimeout: paused ? 'reject' : promote.onTimeout };
       }
       const { sha256 } = await readManifest(objects, name, version);
-      const folder = path.join(places.store, 'models', name, String(version));
+      const folder = addressIn(places, versionFolder(name, version));
       return { ...decided, model: { name, version, sha256, path: folder } };
     },
   };

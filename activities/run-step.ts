@@ -4,6 +4,7 @@ import { Context } from '@temporalio/activity';
 import type { Places } from '../core/compose/refit.ts';
 import type { Done, ProgressReport } from '../core/spec/activities.ts';
 import { PROGRESS_SIGNAL } from '../core/spec/activities.ts';
+import { releasingLocalFiles } from '../core/store/local-files.ts';
 import { ownerToken } from '../core/store/process-identity.ts';
 import type { Step } from '../core/store/step.ts';
 import type { StepCache } from '../core/store/step-cache.ts';
@@ -62,7 +63,7 @@ export async function heartbeating<Output>(
     return folder;
   };
   try {
-    const { output, cached } = await work(context, progress, scratch);
+    const { output, cached } = await releasingLocalFiles(() => work(context, progress, scratch));
     return { output, cached, seconds: Math.round(performance.now() - started) / 1000 };
   } finally {
     clearInterval(beat);

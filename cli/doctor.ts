@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
+import { storeProblem } from '../core/compose/probe.ts';
 import { compose, type Places, placesOf } from '../core/compose/refit.ts';
 import { listPipelines } from '../core/pipeline/load.ts';
 import { RefitError } from '../core/spec/errors.ts';
@@ -28,10 +29,11 @@ async function doctor(json: boolean): Promise<number> {
   const [parts, online] = await Promise.all([inspect(), inspectOnlineStore(places)]);
   const pipelines = await listPipelines(places.pipelines);
   const whole = parts.every(({ ok }) => ok);
-  const healthy = whole && online.ok;
+  const problem = await storeProblem(compose(places).objects);
+  const healthy = whole && online.ok && problem === undefined;
   if (json) {
     process.stdout.write(
-      `${JSON.stringify({ ok: healthy, parts, pipelines, root: places.root, store: places.store, online })}\n`,
+      `${JSON.stringify({ ok: healthy, parts, pipelines, root: places.root, ...storeJson(places.store, problem), online })}\n`,
     );
     return healthy ? 0 : 1;
   }
@@ -39,11 +41,14 @@ async function doctor(json: boolean): Promise<number> {
     process.stdout.write(`${ok ? green('✓') : red('✗')} ${detail}\n`);
     if (!ok && cure) process.stdout.write(`  ${cure}\n`);
   }
+  if (problem) process.stdout.write(`${red('✗')} ${problem.message}\n  ${problem.cure}\n`);
   if (!online.ok) process.stdout.write(`${red('✗')} ${online.detail}\n  ${online.cure}\n`);
   process.stdout.write(
-    `\nProject    ${places.root}\nStore      ${places.store}\nOnline     ${online.address}${online.ok ? `, ${online.detail}` : ''}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
+    `\nProject    ${places.root}\nStore      ${places.store}${problem ? '' : ', it answers'}\nOnline     ${online.address}${online.ok ? `, ${online.detail}` : ''}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
   );
-  const advice = whole ? 'The online store does not answer.' : 'Something is missing: run `npx --no refit setup`.';
+  const advice = whole
+    ? `The ${problem ? '' : 'online '}store cannot be used.`
+    : 'Something is missing: run `npx --no refit setup`.';
   process.stdout.write(bold(`\n${healthy ? 'All is here.' : advice}\n`));
   return healthy ? 0 : 1;
 }
@@ -74,4 +79,9 @@ async function inspectOnlineStore(places: Places): Promise<OnlineFinding> {
   } finally {
     await refit.close();
   }
+}
+
+/** `storeProblem` is null where the store can be reached and read. */
+function storeJson(store: string, problem: RefitError | undefined) {
+  return { store, storeProblem: problem ? { code: problem.code, message: problem.message, cure: problem.cure } : null };
 }

@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { Command } from 'commander';
+import { addressIn, type Places } from '../core/compose/refit.ts';
 import { describeModel, findModel } from '../core/registry/describe.ts';
 import type { ModelDescription } from '../core/spec/cli.ts';
 import { bold, dim, green, red, table, yellow } from './terminal.ts';
@@ -24,13 +24,13 @@ Examples:
 async function model(name: string, json: boolean | undefined): Promise<number> {
   const { description, store } = await withStore(async ({ objects, places }) => ({
     description: await describeModel(objects, await findModel(objects, name)),
-    store: places.store,
+    store: places,
   }));
   print(description, json, () => modelText(description, store));
   return 0;
 }
 
-function modelText(of: ModelDescription, store: string): string {
+function modelText(of: ModelDescription, store: Pick<Places, 'store'>): string {
   const lines = [
     `${bold(`${of.model}@${of.version}`)}  ${stateText(of.state)}`,
     dim(`as of ${of.asOf}, made ${of.createdAt.slice(0, 19)}Z`),
@@ -59,8 +59,8 @@ function modelText(of: ModelDescription, store: string): string {
       .join(', ')}`,
     '',
     ...lineageText(of),
-    `Files     ${path.join(store, of.folder)}: ${of.files.join(', ')}`,
-    ...(of.report ? [`Report    ${path.join(store, of.report)}`] : []),
+    `Files     ${addressIn(store, of.folder)}: ${of.files.join(', ')}`,
+    ...(of.report ? [`Report    ${addressIn(store, of.report)}`] : []),
     '',
     decisionsText(of.decisions),
     '',

@@ -12,6 +12,9 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   REFIT_ONLINE_REFUSED: 503,
   // The model's files are at fault, not the request; they may be mended while we run.
   REFIT_STORE_CORRUPT: 503,
+  REFIT_STORE_UNREACHABLE: 503,
+  REFIT_STORE_DENIED: 503,
+  REFIT_STORE_MISSING: 503,
   REFIT_REGISTRY_DAMAGED: 503,
 };
 

@@ -16,7 +16,8 @@ export interface Part {
     | 'lightgbm'
     | 'temporal'
     | 'temporal-server'
-    | 'redis-server';
+    | 'redis-server'
+    | 's3-server';
   readonly title: string;
   check(): Promise<Finding>;
   /** What is missing to make it, one error a thing, each with its cure; absent on parts that are only looked at. */
@@ -51,3 +52,6 @@ export function lightgbmLibrary(): string;
 
 /** A Redis server that runs here; undefined where there is none (`node infra/setup.mjs --only redis-server`). */
 export function findRedis(env?: NodeJS.ProcessEnv): Promise<{ path: string; version: string } | undefined>;
+
+/** The path of the S3 server that the tests start, whether it is there yet or not. */
+export function s3Server(): string;

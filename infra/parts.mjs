@@ -6,6 +6,7 @@ import { onnxruntimePart } from './parts/onnxruntime.mjs';
 import { place } from './parts/place.mjs';
 import { programsPart } from './parts/programs.mjs';
 import { redisServerPart } from './parts/redis-server.mjs';
+import { programIn, s3ServerPart } from './parts/s3-server.mjs';
 import { findBinary, temporalPart } from './parts/temporal.mjs';
 import { temporalServerPart } from './parts/temporal-server.mjs';
 
@@ -13,7 +14,7 @@ import { temporalServerPart } from './parts/temporal-server.mjs';
 export const parts = [nodePart(), npmPart(), onnxruntimePart(), programsPart(), lightgbmPart(), temporalPart()];
 
 /** Made only when named (`--only`): what working with Refit never needs. */
-export const optionalParts = [temporalServerPart(), redisServerPart()];
+export const optionalParts = [temporalServerPart(), redisServerPart(), s3ServerPart()];
 
 /** Looks at every part; never throws, changes nothing. */
 export function inspect(chosen = parts) {
@@ -43,3 +44,6 @@ export const cacheFolder = place.cache;
 
 /** The path of LightGBM's native library, whether it is there yet or not. */
 export const lightgbmLibrary = () => libraryIn(place.cache);
+
+/** The path of the S3 server that the tests start, whether it is there yet or not. */
+export const s3Server = () => programIn(place.cache);

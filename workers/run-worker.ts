@@ -11,6 +11,7 @@ import { createFeatureActivities } from '../activities/features.ts';
 import { createPrepareActivities } from '../activities/prepare.ts';
 import { createPromoteActivities } from '../activities/promote.ts';
 import { createTrainActivities } from '../activities/train.ts';
+import { probeStore } from '../core/compose/probe.ts';
 import { compose, placesOf, type Refit } from '../core/compose/refit.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
 import { cacheFolder } from '../infra/parts.mjs';
@@ -44,6 +45,8 @@ export async function runWorkers(roles: readonly Role[]): Promise<void> {
   process.once('disconnect', leave);
   Runtime.install({ shutdownSignals: ['SIGTERM', 'SIGINT', 'SIGHUP'] });
   const refit = compose(placesOf(process.env.REFIT_ROOT ?? process.cwd()));
+  // Told now, not as the failure of a step half an hour later.
+  await probeStore(refit.objects);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const control = await Connection.connect(connectionOptions);
   await registerSearchAttributes(control, namespace);

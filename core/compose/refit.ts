@@ -10,11 +10,12 @@ import { RefitError } from '../spec/errors.ts';
 import { createBlobStore } from '../store/blobs.ts';
 import { createFolderStore } from '../store/folder-store.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
+import { createS3Store } from '../store/s3-store.ts';
 import type { Native } from '../store/step.ts';
 import { createStepCache, type StepCache } from '../store/step-cache.ts';
 import { isRedis, type Places } from './places.ts';
 
-export { type Places, placesOf } from './places.ts';
+export { addressIn, type Places, placesOf } from './places.ts';
 
 import type { Webhook } from '../webhooks/webhook.ts';
 
@@ -37,7 +38,7 @@ const CACHE_BYTES = 20e9;
 
 /** Builds the adapters that the environment names. */
 export function compose(places: Places): Refit {
-  const objects = createFolderStore(places.store);
+  const objects = openStore(places);
   const blobs = createBlobStore(objects);
   let online: OnlineStore | undefined;
   let cache: StepCache | undefined;
@@ -66,6 +67,12 @@ export function compose(places: Places): Refit {
     },
     close: async () => online?.close(),
   };
+}
+
+/** The store that the environment names; nothing is asked of a server yet. @throws RefitError REFIT_USAGE */
+function openStore({ store, storeCache }: Places): ObjectStore {
+  if (!store.startsWith('s3:')) return createFolderStore(store);
+  return createS3Store(store, { cache: storeCache.folder, cacheBytes: storeCache.bytes });
 }
 
 /** REFIT_WEBHOOK_URL and REFIT_WEBHOOK_SECRET. @throws RefitError REFIT_USAGE when the address is none */

@@ -7,6 +7,7 @@
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
 import { RefitError } from '../spec/errors.ts';
+import { getOrDamage } from '../store/damage.ts';
 import { digestOf } from '../store/digest.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { parseJson, writeJson } from './json-object.ts';
@@ -33,9 +34,9 @@ export interface AuditVerdict {
 /** Walks the chain from its start and holds it against routing; an intact log has no problems. */
 export async function verifyAudit(objects: ObjectStore, model: string): Promise<AuditVerdict> {
   const { entries, problems } = await walk(objects, model);
-  const routing = await objects.get(routingKey(model));
+  const routing = await getOrDamage(objects, routingKey(model));
   if (routing) {
-    const head = headOf(routing.body);
+    const head = routing.body && headOf(routing.body);
     const entry = entries.find(({ sequence }) => sequence === head?.sequence);
     if (!head) problems.push({ sequence: 0, problem: 'Routing is damaged: it names no entry.' });
     else if (!entry)
@@ -110,8 +111,8 @@ function flawOf(
 }
 
 async function parseEntry(objects: ObjectStore, key: string): Promise<AuditEntry | undefined> {
-  const found = await objects.get(key);
-  const value = found && parseJson(found.body);
+  const found = await getOrDamage(objects, key);
+  const value = found?.body && parseJson(found.body);
   return Value.Check(AuditEntry, value) ? value : undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { Static, TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { RefitError } from '../spec/errors.ts';
+import { getOrDamage } from '../store/damage.ts';
 import { canonicalJson } from '../store/digest.ts';
 import type { ObjectStore, PutCondition } from '../store/ports.ts';
 
@@ -10,9 +11,9 @@ export async function readJson<Schema extends TSchema>(
   key: string,
   schema: Schema,
 ): Promise<{ value: Static<Schema>; etag: string } | undefined> {
-  const found = await objects.get(key);
+  const found = await getOrDamage(objects, key);
   if (!found) return undefined;
-  const value = parseJson(found.body);
+  const value = found.body && parseJson(found.body);
   if (!Value.Check(schema, value)) {
     throw new RefitError('REFIT_REGISTRY_DAMAGED', `${key} in the store is damaged.`, { key });
   }

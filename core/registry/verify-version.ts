@@ -1,7 +1,7 @@
 /** Whether a version is what it was when it was registered: its files, its lineage, the log of decisions and the routing. */
 import type { VersionCheck } from '../spec/cli.ts';
 import { blobKey, isBlobRef } from '../store/blobs.ts';
-import { fileDigest, sha256 } from '../store/digest.ts';
+import { sha256 } from '../store/digest.ts';
 import type { BlobStore } from '../store/ports.ts';
 import { verifyAudit } from './audit.ts';
 import { jsonBytes } from './json-object.ts';
@@ -29,8 +29,7 @@ function check(name: string, passed: boolean, good: string, bad: string): Check 
 }
 
 async function modelFile({ objects }: BlobStore, { model, version, sha256: wanted }: VersionManifest): Promise<Check> {
-  const path = await objects.localPath(`${versionFolder(model, version)}/model.onnx`);
-  const found = path === undefined ? undefined : await fileDigest(path);
+  const found = await objects.digest(`${versionFolder(model, version)}/model.onnx`);
   const bad = found ? `SHA-256 is ${found.sha256}, the manifest says ${wanted}` : 'missing';
   return check('model.onnx', found?.sha256 === wanted, `${found?.bytes} bytes, SHA-256 ${wanted}`, bad);
 }
@@ -45,8 +44,8 @@ async function otherFiles({ objects }: BlobStore, manifest: VersionManifest): Pr
   };
   const checks: Check[] = [];
   for (const [name, digest] of Object.entries(wanted)) {
-    const found = await objects.get(`${versionFolder(model, version)}/${name}`);
-    const passed = found !== undefined && sha256(found.body) === digest;
+    const found = await objects.digest(`${versionFolder(model, version)}/${name}`);
+    const passed = found?.sha256 === digest;
     checks.push(check(name, passed, 'as the manifest says', found ? 'altered' : 'missing'));
   }
   return checks;
@@ -57,7 +56,7 @@ async function artefacts(blobs: BlobStore, { trainedModel, profile, report, line
   const wanted = { onnx, native, predictions, profile, report, pipeline: lineage.pipeline.spec };
   const bad: string[] = [];
   for (const [name, ref] of Object.entries(wanted)) {
-    if (isBlobRef(ref) && !(await blobs.verify(ref))) bad.push(name);
+    if (isBlobRef(ref) && (await blobs.objects.digest(ref.uri))?.sha256 !== ref.sha256) bad.push(name);
   }
   const all = `${Object.values(wanted).filter(isBlobRef).length} blobs with the bytes they are named for`;
   return check('artefacts', bad.length === 0, all, `missing or altered: ${bad.join(', ')}`);
@@ -70,8 +69,7 @@ async function partitions({ objects }: BlobStore, { lineage }: VersionManifest):
   );
   const bad: string[] = [];
   for (const { name, digest } of all) {
-    const path = await objects.localPath(blobKey(digest));
-    if (path === undefined || (await fileDigest(path)).sha256 !== digest) bad.push(name);
+    if ((await objects.digest(blobKey(digest)))?.sha256 !== digest) bad.push(name);
   }
   const good = `${all.length} partitions of ${Object.keys(lineage.sources).length} sources`;
   return check('lineage', bad.length === 0, good, `missing or altered: ${bad.join(', ')}`);

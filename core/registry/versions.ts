@@ -4,7 +4,8 @@
  */
 import Value from 'typebox/value';
 import { RefitError } from '../spec/errors.ts';
-import { digestOf, fileDigest, sha256 } from '../store/digest.ts';
+import { getOrDamage } from '../store/damage.ts';
+import { digestOf, sha256 } from '../store/digest.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
 import { jsonBytes, parseJson, readJson, untilSettled, writeJson } from './json-object.ts';
 import { VersionIndex, VersionManifest } from './schemas.ts';
@@ -49,8 +50,8 @@ export async function findManifest(
 }
 
 async function lookAtManifest(objects: ObjectStore, model: string, version: number) {
-  const found = await objects.get(manifestKey(model, version));
-  const value = found && parseJson(found.body);
+  const found = await getOrDamage(objects, manifestKey(model, version));
+  const value = found?.body && parseJson(found.body);
   const manifest = Value.Check(VersionManifest, value) && sealed(value).digest === value.digest ? value : undefined;
   return { manifest, etag: found?.etag };
 }
@@ -126,8 +127,7 @@ async function writeFiles(blobs: BlobStore, manifest: VersionManifest): Promise<
   const { objects } = blobs;
   const folder = versionFolder(manifest.model, manifest.version);
   const modelKey = `${folder}/model.onnx`;
-  const standing = await objects.localPath(modelKey);
-  if (standing === undefined || (await fileDigest(standing)).sha256 !== manifest.sha256) {
+  if ((await digestAt(objects, modelKey)) !== manifest.sha256) {
     await objects.putFile(modelKey, await blobs.path(manifest.trainedModel.onnx));
   }
   const files = {
@@ -137,7 +137,13 @@ async function writeFiles(blobs: BlobStore, manifest: VersionManifest): Promise<
     'lineage.json': jsonBytes(manifest.lineage),
   };
   for (const [name, bytes] of Object.entries(files)) {
-    const found = await objects.get(`${folder}/${name}`);
-    if (!found || sha256(found.body) !== sha256(bytes)) await objects.put(`${folder}/${name}`, bytes);
+    const found = await getOrDamage(objects, `${folder}/${name}`);
+    if (!found?.body || sha256(found.body) !== sha256(bytes)) await objects.put(`${folder}/${name}`, bytes);
   }
+}
+
+/** SHA-256 of what stands there; undefined for nothing, and for what the store knows to be damaged. */
+async function digestAt(objects: ObjectStore, key: string): Promise<string | undefined> {
+  if (objects.remembered) return (await objects.remembered(key))?.sha256;
+  return (await objects.digest(key))?.sha256;
 }

@@ -65,7 +65,14 @@ export const ERRORS = {
   REFIT_STORE_FULL: fatal(
     'Free space on the disk of the store (REFIT_STORE), then run again; nothing finished is lost.',
   ),
-  REFIT_STORE_UNWRITABLE: fatal('Make the store (REFIT_STORE) a folder that this user may write to.'),
+  REFIT_STORE_UNWRITABLE: fatal('Make the store (REFIT_STORE) a folder or a bucket that this user may write to.'),
+  REFIT_STORE_DENIED: fatal(
+    'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), and what they may do.',
+  ),
+  REFIT_STORE_MISSING: fatal('Create the bucket, or mend its name in REFIT_STORE or the server in AWS_ENDPOINT_URL.'),
+  REFIT_STORE_UNREACHABLE: passing(
+    'Check AWS_ENDPOINT_URL and the network; what was begun goes on when the store answers again.',
+  ),
   REFIT_ONLINE_UNREACHABLE: passing(
     'Start the Redis server of REFIT_ONLINE, or correct the address; `refit doctor` tells if it answers.',
   ),

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { BlobRef } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
+import { unlessDamaged } from './damage.ts';
 import { canonicalJson, fileDigest, hashFile, sha256 } from './digest.ts';
 import type { BlobStore, ObjectStore, PutCondition } from './ports.ts';
 import { storeError, systemCode } from './store-errors.ts';
@@ -27,7 +28,7 @@ export function isBlobRef(value: unknown): value is BlobRef {
 export function createBlobStore(objects: ObjectStore): BlobStore {
   /** Checked local file, or undefined when the blob is missing or altered. An unchanged file is hashed once a process. */
   async function intact(ref: BlobRef): Promise<string | undefined> {
-    const path = await objects.localPath(blobKey(ref.sha256));
+    const path = await unlessDamaged(() => objects.localPath(blobKey(ref.sha256)));
     if (path === undefined) return undefined;
     try {
       const found = await fileDigest(path);
@@ -38,16 +39,23 @@ export function createBlobStore(objects: ObjectStore): BlobStore {
     }
   }
 
+  /** As `intact`, but what the store remembers of the bytes is believed: they are not fetched. Whoever reads them checks. */
+  async function verify(ref: BlobRef): Promise<boolean> {
+    const known = await objects.remembered?.(blobKey(ref.sha256));
+    if (known?.sha256 !== undefined) return known.sha256 === ref.sha256 && known.bytes === ref.bytes;
+    return (await intact(ref)) !== undefined;
+  }
+
   async function put(
     digest: string,
     bytes: number,
     write: (key: string, condition?: PutCondition) => Promise<string | undefined>,
   ): Promise<BlobRef> {
     const ref = { uri: blobKey(digest), sha256: digest, bytes };
-    if (await intact(ref)) return ref;
+    if (await verify(ref)) return ref;
     const created = await write(ref.uri, { create: true });
     // Something is there already: a racing writer's equal bytes, or damage to be written over.
-    if (created === undefined && !(await intact(ref))) await write(ref.uri);
+    if (created === undefined && !(await verify(ref))) await write(ref.uri);
     return ref;
   }
 
@@ -56,7 +64,7 @@ export function createBlobStore(objects: ObjectStore): BlobStore {
   }
 
   async function checkedBytes(ref: BlobRef): Promise<Uint8Array> {
-    const found = await objects.get(blobKey(ref.sha256));
+    const found = await unlessDamaged(() => objects.get(blobKey(ref.sha256)));
     if (!found || sha256(found.body) !== ref.sha256) throw damaged(ref);
     return found.body;
   }
@@ -81,7 +89,7 @@ export function createBlobStore(objects: ObjectStore): BlobStore {
       if (path === undefined) throw damaged(ref);
       return path;
     },
-    verify: async (ref) => (await intact(ref)) !== undefined,
+    verify,
   };
 }
 

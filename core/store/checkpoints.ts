@@ -1,3 +1,4 @@
+import { getOrDamage } from './damage.ts';
 import { sha256 } from './digest.ts';
 import type { ObjectStore } from './ports.ts';
 
@@ -28,8 +29,8 @@ export function createCheckpoints(objects: ObjectStore, step: string, key: strin
   }
 
   async function read(name: string): Promise<{ body?: Uint8Array; etag: string } | undefined> {
-    const found = await objects.get(name);
-    if (!found) return undefined;
+    const found = await getOrDamage(objects, name);
+    if (!found?.body) return found && { etag: found.etag };
     const body = found.body.slice(HEADER_BYTES);
     const good = Buffer.from(header(name, body)).equals(found.body.subarray(0, HEADER_BYTES));
     return good ? { body, etag: found.etag } : { etag: found.etag };

@@ -68,6 +68,7 @@ export function createFolderStore(root: string): ObjectStore {
         const { sha256: etag, bytes } = await fileDigest(path);
         return { bytes, etag };
       }),
+    digest: (key) => reading(pathOf(key), fileDigest),
     localPath: (key) => reading(pathOf(key), async (path) => ((await stat(path)).isFile() ? path : undefined)),
     put: (key, body, condition) =>
       publish(key, condition, async (temp) => {

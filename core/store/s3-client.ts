@@ -1,10 +1,14 @@
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 
 /**
  * A client of the S3 server that the AWS variables name: AWS_ENDPOINT_URL for another one than Amazon's, AWS_REGION, and
- * credentials as the AWS SDK finds them (AWS_ACCESS_KEY_ID, a profile, the machine's role). It tries thrice what may pass.
+ * credentials as the AWS SDK finds them (AWS_ACCESS_KEY_ID, a profile, the machine's role). It tries thrice what may pass,
+ * unless `otherwise` says otherwise.
  */
-export async function createS3Client(env: NodeJS.ProcessEnv = process.env): Promise<S3Client> {
+export async function createS3Client(
+  env: NodeJS.ProcessEnv = process.env,
+  otherwise: S3ClientConfig = {},
+): Promise<S3Client> {
   // Loaded when first needed: a project of local files never needs it.
   // It would warn of a Node version to come, in the middle of a command's output.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
@@ -19,6 +23,7 @@ export async function createS3Client(env: NodeJS.ProcessEnv = process.env): Prom
     ...(accessKeyId && secretAccessKey
       ? { credentials: { accessKeyId, secretAccessKey, ...(token ? { sessionToken: token } : {}) } }
       : {}),
+    ...otherwise,
   });
 }
 

@@ -13,8 +13,10 @@ import { BlobRef } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import { blobsIn } from './blobs.ts';
 import { createCheckpoints } from './checkpoints.ts';
+import { getOrDamage } from './damage.ts';
 import { canonicalJson, digestOf } from './digest.ts';
 import { createLanes } from './lanes.ts';
+import { releasingLocalFiles } from './local-files.ts';
 import type { BlobStore } from './ports.ts';
 import { isAbandoned, ownerToken } from './process-identity.ts';
 import type { Native, Step } from './step.ts';
@@ -88,9 +90,9 @@ export function createStepCache({ blobs, versions, scratchRoot, now = () => new 
     digestOf({ step: step.name, version: step.version, input, natives: nativesOf(step) });
 
   async function lookUp(step: AnyStep, key: string): Promise<Found> {
-    const object = await blobs.objects.get(recordKey(step, key));
+    const object = await getOrDamage(blobs.objects, recordKey(step, key));
     if (!object) return undefined;
-    const record = parseRecord(object.body);
+    const record = object.body && parseRecord(object.body);
     if (record?.step !== step.name || record.key !== key) return { record: undefined, etag: object.etag };
     for (const ref of blobsIn(record.output)) {
       if (!(await blobs.verify(ref))) return { record: undefined, etag: object.etag };
@@ -105,7 +107,7 @@ export function createStepCache({ blobs, versions, scratchRoot, now = () => new 
     const started = performance.now();
     try {
       await mkdir(scratch, { recursive: true });
-      const output = await step.run(input, { blobs, scratch, signal, progress, key });
+      const output = await releasingLocalFiles(() => step.run(input, { blobs, scratch, signal, progress, key }));
       signal.throwIfAborted();
       // Through JSON, so that the first run hands out exactly what later ones will find.
       return { output: JSON.parse(canonicalJson(output)) as unknown, seconds: secondsSince(started) };
