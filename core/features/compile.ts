@@ -9,6 +9,8 @@ import { identifier } from '../dataset/duckdb.ts';
 import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { FeatureView, LatestView, WindowView } from '../spec/pipeline.ts';
+import { calendarSql } from './calendar.ts';
+import { derivedSql } from './derive.ts';
 import { type FeatureOutput, fieldOutputs } from './feature-columns.ts';
 import { joinKeys } from './join-keys.ts';
 import { type LatestPlan, latestLookups } from './latest-view.ts';
@@ -40,31 +42,41 @@ export interface JoinRequest {
 export async function joinViews({ spine, views, sources }: JoinRequest): Promise<JoinedViews> {
   const features: FeatureInfo[] = [];
   const joins: string[] = [];
-  const columns = new Map(spine.fields.map(({ name }) => [name, `s.${identifier(`__field_${name}`)}`]));
-  const join = (names: string[], sql: string) => {
-    const alias = `v${joins.length}`;
-    joins.push(`LEFT JOIN (${sql}) ${alias} ON ${alias}.__row = s.__row`);
-    for (const name of names) columns.set(name, `${alias}.${identifier(name)}`);
+  const columns = new Map(
+    spine.fields.map(({ name, kind }) => [name, { sql: `s.${identifier(`__field_${name}`)}`, kind }]),
+  );
+  const add = (feature: FeatureInfo, sql: string) => {
+    features.push(feature);
+    columns.set(feature.name, { sql, kind: feature.kind });
+  };
+  const joinAll = (parts: { names: string[]; sql: string }[], wanted: FeatureInfo[]) => {
+    const places = new Map<string, string>();
+    for (const { names, sql } of parts) {
+      const alias = `v${joins.length}`;
+      joins.push(`LEFT JOIN (${sql}) ${alias} ON ${alias}.__row = s.__row`);
+      for (const name of names) places.set(name, `${alias}.${identifier(name)}`);
+    }
+    for (const feature of wanted) add(feature, places.get(feature.name) as string);
   };
   for (const view of views) {
     if (view.kind === 'fields') features.push(...spine.fields.filter((feature) => feature.view === view.name));
-    else if (view.kind === 'window') {
-      join(
-        view.aggregate.map(({ name }) => name),
-        windowSql(await compileWindow(view, sources, spine.columns), spine.relation),
-      );
-      features.push(...windowFeatures(view));
+    else if (view.kind === 'calendar') for (const { feature, sql } of calendarSql(view, 's.__at')) add(feature, sql);
+    else if (view.kind === 'derived') {
+      const earlier = new Map([...columns].filter(([name]) => features.some((feature) => feature.name === name)));
+      for (const { feature, sql } of derivedSql(view, earlier)) add(feature, sql);
+    } else if (view.kind === 'window') {
+      const plan = await compileWindow(view, sources, spine.columns);
+      joinAll(await windowSql(plan, spine.relation), windowFeatures(plan));
     } else {
       const plan = await compileLatest(view, sources, spine.columns);
-      for (const { outputs, sql } of latestLookups(plan, spine.relation))
-        join(
-          outputs.map(({ name }) => name),
-          sql,
-        );
-      features.push(...plan.outputs.map(({ feature }) => feature));
+      const lookups = await latestLookups(plan, spine.relation);
+      joinAll(
+        lookups.map(({ outputs, sql }) => ({ names: outputs.map(({ name }) => name), sql })),
+        plan.outputs.map(({ feature }) => feature),
+      );
     }
   }
-  const selected = features.map(({ name }) => `${columns.get(name)} AS ${identifier(name)}`);
+  const selected = features.map(({ name }) => `${columns.get(name)?.sql} AS ${identifier(name)}`);
   return {
     relation: `(SELECT ${['s.__row', ...selected].join(', ')}\nFROM ${spine.relation} s\n${joins.join('\n')})`,
     features,
@@ -78,19 +90,25 @@ export async function compileLatest(view: LatestView, sources: SourceTables, col
     source,
     keys: joinKeys(view.by, columns, source, view.name),
     event: await eventOf(view, source),
-    outputs: await fieldOutputs(source, view.name, view.fields),
+    outputs: [...(await fieldOutputs(source, view.name, view.fields)), ...ageOutputs(view)],
     ttl: view.ttl,
+    ahead: view.ahead,
   };
-  if (view.ttl && !plan.event) {
+  const timed = view.ttl ? 'a ttl' : view.age ? 'an age' : view.ahead ? '`ahead`' : undefined;
+  if (timed && !plan.event) {
     throw new RefitError(
       'REFIT_PIPELINE_INVALID',
-      `features.${view.name} has a ttl, but ${source.name} has no event time to count it from.`,
-      {
-        view: view.name,
-      },
+      `features.${view.name} has ${timed}, but ${source.name} has no event time to count it from.`,
+      { view: view.name },
     );
   }
   return plan;
+}
+
+function ageOutputs(view: LatestView): FeatureOutput[] {
+  return (view.age ?? []).map(({ name, unit }) => {
+    return { name, sql: '', known: [], age: unit, feature: { name, kind: 'number', view: view.name } };
+  });
 }
 
 /** A window view, checked. @throws RefitError REFIT_PIPELINE_INVALID, REFIT_EXPRESSION_INVALID */

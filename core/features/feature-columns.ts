@@ -2,7 +2,7 @@
 import { identifier } from '../dataset/duckdb.ts';
 import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
-import type { FeatureView, FieldSpec } from '../spec/pipeline.ts';
+import type { AgeSpec, FeatureView, FieldSpec, LatestView, WindowView } from '../spec/pipeline.ts';
 import type { Expression, SourceTable } from './source-table.ts';
 
 /** One output column: SQL over a row of the source, and when its value is known. */
@@ -14,6 +14,8 @@ export interface Output {
 
 export interface FeatureOutput extends Output {
   feature: FeatureInfo;
+  /** Not a value of the row but its age at the prediction time, in this unit; `sql` is empty. */
+  age?: AgeSpec['unit'];
 }
 
 const INTEGER = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|BIGNUM)$/;
@@ -116,9 +118,9 @@ export function checkNames(features: readonly FeatureInfo[], taken: readonly str
   }
 }
 
-/** The views that have features to look up by key, not the spine's own columns. */
-export function isJoined(view: FeatureView): view is Exclude<FeatureView, { kind: 'fields' }> {
-  return view.kind !== 'fields';
+/** The views that have features to look up by key; the others are of the spine's own row, of its time, or of other features. */
+export function isJoined(view: FeatureView): view is LatestView | WindowView {
+  return view.kind === 'latest' || view.kind === 'window';
 }
 
 /** `"a", "b"` */

@@ -4,6 +4,7 @@ import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import type { FeatureView } from '../spec/pipeline.ts';
 import { shift } from '../spec/time.ts';
+import { isJoined } from './feature-columns.ts';
 import { entityKey, type OnlineLayout, type OnlineLookup, readLayout } from './online-layout.ts';
 import type { OnlineRow, OnlineStore, OnlineValue } from './online-store.ts';
 
@@ -87,7 +88,7 @@ function spineKey({ key: columns }: OnlineLayout, key: Record<string, string>): 
 
 function viewKey(views: FeatureView[], name: string, key: Record<string, string>): string | null {
   const view = views.find((one) => one.name === name);
-  return !view || view.kind === 'fields' ? null : entityKey(Object.keys(view.by).map((column) => key[column] ?? null));
+  return !view || !isJoined(view) ? null : entityKey(Object.keys(view.by).map((column) => key[column] ?? null));
 }
 
 /** @throws RefitError REFIT_USAGE when the key names neither the spine's row nor the view's */
@@ -100,7 +101,7 @@ function requireKey(
   if (spineKey(layout, key) !== null) return;
   const view = views.find((one) => one.name === name);
   if (view && viewKey(views, view.name, key) !== null) return;
-  const own = view && view.kind !== 'fields' ? `${Object.keys(view.by).join(', ')}, or by ` : '';
+  const own = view && isJoined(view) ? `${Object.keys(view.by).join(', ')}, or by ` : '';
   const what = name === undefined ? 'An entity' : `The view ${name}`;
   throw new RefitError(
     'REFIT_USAGE',

@@ -5,7 +5,7 @@
 import { type DuckDb, identifier } from '../dataset/duckdb.ts';
 import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { Snapshot } from '../spec/artifacts.ts';
-import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
+import type { FeatureView, LatestView, SpineSpec, WindowView } from '../spec/pipeline.ts';
 import { compileLatest, compileWindow, type Spine } from './compile.ts';
 import { checkNames, isJoined } from './feature-columns.ts';
 import { joinKeys, type KeyPair } from './join-keys.ts';
@@ -140,7 +140,7 @@ interface ViewPart {
 /** A view's values for every key that its source knows, one part for each look-up. */
 async function viewParts(
   db: DuckDb,
-  view: Exclude<FeatureView, { kind: 'fields' }>,
+  view: LatestView | WindowView,
   { spine, sources, now }: { spine: Spine; sources: SourceTables; now: string },
 ): Promise<ViewPart[]> {
   const source = sourceOf(sources, view.source, `features.${view.name}`);
@@ -153,12 +153,20 @@ async function viewParts(
   const types = new Map(keys.map(({ spineColumn, type }) => [spineColumn, type]));
   const common = { keys, keyColumns: keys.map(({ spineColumn }) => spineColumn) };
   if (view.kind === 'window') {
-    const relation = `${table} k JOIN (${windowSql(await compileWindow(view, sources, types), table)}) v USING (__row)`;
-    const absent = view.aggregate.map(({ fn }) => (fn === 'count' ? 0 : null));
-    return [{ ...common, relation, features: windowFeatures(view), absent, timed: false }];
+    const plan = await compileWindow(view, sources, types);
+    const features = windowFeatures(plan);
+    return (await windowSql(plan, table)).map(({ names, sql }) => ({
+      ...common,
+      relation: `${table} k JOIN (${sql}) v USING (__row)`,
+      features: features.filter(({ name }) => names.includes(name)),
+      absent: plan.measures
+        .filter(({ aggregate: { name } }) => names.includes(name))
+        .map(({ aggregate: { fn } }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),
+      timed: false,
+    }));
   }
   const plan = await compileLatest(view, sources, types);
-  return latestLookups(plan, table).map(({ outputs, sql }) => {
+  return (await latestLookups(plan, table)).map(({ outputs, sql }) => {
     const names = new Set(outputs.map(({ name }) => name));
     const features = plan.outputs.filter(({ name }) => names.has(name)).map(({ feature }) => feature);
     return {
@@ -175,6 +183,7 @@ function featuresInOrder(views: FeatureView[], spine: Spine, lookups: OnlineLook
   return views.flatMap((view) => {
     if (view.kind === 'fields') return spine.fields.filter((feature) => feature.view === view.name);
     const found = lookups.filter((lookup) => lookup.view === view.name).flatMap(({ features }) => features);
+    if (!isJoined(view)) return [];
     // A view's look-ups are grouped by when values are known; its features keep the order they were declared in.
     const declared =
       view.kind === 'window' ? view.aggregate.map(({ name }) => name) : view.fields.map(({ name }) => name);

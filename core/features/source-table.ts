@@ -19,6 +19,7 @@ export interface Expression {
 }
 
 export interface SourceTable {
+  db: DuckDb;
   name: string;
   relation: string;
   asOf: string;
@@ -26,6 +27,8 @@ export interface SourceTable {
   types: Map<string, string>;
   /** SQL predicate: the row keeps its contract, as far as is known at asOf. */
   good: string;
+  /** SQL: from when on the row no longer counts, deleted or replaced as far as was known by asOf; undefined where no row ends. */
+  gone: string | undefined;
   /** The source's own event time, absent for a reference table. */
   event: Expression | undefined;
   /** Expressions checked so far, by their place in the pipeline. */
@@ -57,11 +60,15 @@ export async function openSource(db: DuckDb, snapshot: Snapshot, relation: strin
   );
 
   return {
+    db,
     name: snapshot.source,
     relation,
     asOf,
     types,
     good: `__bad_known_at > ${timestampLiteral(asOf)}`,
+    gone: snapshot.ends
+      ? `(CASE WHEN __gone_at <= ${timestampLiteral(asOf)} THEN __gone_at ELSE 'infinity'::TIMESTAMP END)`
+      : undefined,
     // An event counts from when its row was known: the columns that knownAt does not name.
     event: events?.any
       ? { sql: '__event_at', type: 'TIMESTAMP', known: infos.get('__event_at')?.known ?? [ROW_KNOWN] }

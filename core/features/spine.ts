@@ -104,7 +104,7 @@ export async function foreignSpine(db: DuckDb, request: ForeignSpineRequest): Pr
   if (outputs.length > 0) {
     const by = Object.fromEntries(spec.key.map((name) => [name, name]));
     const keys = joinKeys(by, types, source, 'spine.key');
-    const lookups = latestLookups({ source, keys, event: undefined, outputs }, identifier(given));
+    const lookups = await latestLookups({ source, keys, event: undefined, outputs }, identifier(given));
     joined.push(
       ...lookups.map((lookup, i) => {
         const names = identifiers(lookup.outputs.map(({ name }) => name));

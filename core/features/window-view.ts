@@ -1,15 +1,17 @@
 /**
- * Aggregates over the rows of the last while, as they were known at the prediction time, as SQL.
+ * Aggregates over the rows of the last while (or of the last so many, or of all history), as they were known at the prediction
+ * time. What each aggregate means stands in aggregate.ts. Those made of sums are computed here, as SQL; the others, and all
+ * over counted rows, by sweep.ts.
  *
  * A row with event time e, known at k, counts at time t when e is in (t - over, t] and k <= t: it enters at
- * E = greatest(e, k) and leaves at L = e + over. Each row is therefore written twice, +1 at E and -1 at L; running sums of
- * these per key answer every t by one ASOF join, however many rows a key has. (They run over all keys in one go, because
- * each key's moves add up to nothing.) `min` and `max` cannot be subtracted: they look through the rows of the two time
- * buckets (each `over` wide) that the window touches. Rows that no t of the spine can see are left out beforehand.
+ * E = greatest(e, k) and leaves at L = e + over, or when it is deleted. Each row is therefore written twice, +1 at E and -1 at
+ * L; running sums of these per key answer every t by one ASOF join, however many rows a key has. (They run over all keys in
+ * one go where each key's moves add up to nothing.) Rows that no t of the spine
+ * can see are left out beforehand.
  *
- * Sums are exact and do not depend on order, threads or path: values are taken as whole multiples of 2^-32 (about 2e-10), for
- * `std` of 2^-20 (about 1e-6), in 128-bit integers. Beyond ±4e9 `std` may overflow, beyond ±1e20 the others; both are errors.
- * What float32 cannot hold (infinities, 1e39) is missing, as in every feature.
+ * Sums are exact and do not depend on order, threads or path (see aggregate.ts), in 128-bit integers. Beyond ±4e9 `std` may
+ * overflow, beyond ±1e20 the others; both are errors. What float32 cannot hold (infinities, 1e39) is missing, as in every
+ * feature.
  *
  *   over = 2h:  event 08:00 known 08:30 value 5   →  +5 at 08:30, -5 at 10:00
  *               event 09:00 known 09:00 value 7   →  +7 at 09:00, -7 at 11:00
@@ -21,26 +23,31 @@ import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { Aggregate, WindowView } from '../spec/pipeline.ts';
 import { durationSeconds } from '../spec/time.ts';
-import { finiteSql, kindOf } from './feature-columns.ts';
+import { scaleOf } from './aggregate.ts';
+import { categorySql, finiteSql, kindOf } from './feature-columns.ts';
 import type { KeyPair } from './join-keys.ts';
-import { type Expression, knownSql, type SourceTable } from './source-table.ts';
+import { type Expression, knownColumns, knownSql, type SourceTable } from './source-table.ts';
+import { sweep } from './sweep.ts';
 
-/** Steps per unit of the fixed-point numbers; squares need twice the digits. */
-function scaleOf(fn: Aggregate['fn']): number {
-  return fn === 'std' ? 2 ** 20 : 2 ** 32;
-}
-
+/** One aggregate of a view, checked. */
 interface Measure {
   aggregate: Aggregate;
-  /** undefined: count(*). */
+  feature: FeatureInfo;
+  /** The aggregated expression; undefined: rows are counted. */
   value: Expression | undefined;
+  /** SQL of the value: DOUBLE, or VARCHAR where texts are aggregated (`distinct`, `last` of a category); NULL = missing. */
+  sql: string;
+  text: boolean;
 }
 
 export interface WindowPlan {
   source: SourceTable;
   keys: KeyPair[];
   event: Expression;
+  /** Infinity: all history. */
   overSeconds: number;
+  /** Only the newest so many rows. */
+  last: number | undefined;
   measures: Measure[];
 }
 
@@ -52,37 +59,57 @@ export async function planWindow(
   event: Expression,
 ): Promise<WindowPlan> {
   const measures: Measure[] = [];
-  for (const aggregate of view.aggregate) {
-    const where = `features.${view.name}.${aggregate.name}`;
-    const value = aggregate.expr === undefined ? undefined : await source.expression(aggregate.expr, where);
-    if (!value && aggregate.fn !== 'count') {
-      throw new RefitError('REFIT_PIPELINE_INVALID', `${where} needs an expression: ${aggregate.fn}(x).`, { where });
-    }
-    if (value && aggregate.fn !== 'count' && kindOf(value, where) !== 'number') {
-      throw new RefitError('REFIT_EXPRESSION_INVALID', `${where}: ${aggregate.fn} needs a number, not ${value.type}.`, {
-        where,
-      });
-    }
-    measures.push({ aggregate, value });
+  for (const aggregate of view.aggregate) measures.push(await planMeasure(view, aggregate, source));
+  const overSeconds = view.over === undefined ? Number.POSITIVE_INFINITY : durationSeconds(view.over);
+  return { source, keys, event, overSeconds, last: view.last, measures };
+}
+
+async function planMeasure(view: WindowView, aggregate: Aggregate, source: SourceTable): Promise<Measure> {
+  const { name, fn, expr } = aggregate;
+  const where = `features.${view.name}.${name}`;
+  const feature: FeatureInfo = { name, kind: 'number', view: view.name };
+  const value = expr === undefined ? undefined : await source.expression(expr, where);
+  if (!value) {
+    if (fn === 'count') return { aggregate, feature, value, sql: '1', text: false };
+    throw new RefitError('REFIT_PIPELINE_INVALID', `${where} needs an expression: ${fn}(x).`, { where });
   }
-  return { source, keys, event, overSeconds: durationSeconds(view.over), measures };
+  if (fn === 'quantile' && aggregate.q === undefined) {
+    throw new RefitError('REFIT_PIPELINE_INVALID', `${where} needs the share of its quantile: quantile(x, 0.9).`, {
+      where,
+    });
+  }
+  if (fn === 'count')
+    return { aggregate, feature, value, sql: `CASE WHEN ${value.sql} IS NOT NULL THEN 1 END`, text: false };
+  if (fn === 'distinct') return { aggregate, feature, value, sql: categorySql(value.sql), text: true };
+  const wrong = (what: string) =>
+    new RefitError('REFIT_EXPRESSION_INVALID', `${where}: ${fn} needs ${what}, not ${value.type}.`, { where });
+  if (fn === 'share') {
+    if (value.type !== 'BOOLEAN') throw wrong('a condition (BOOLEAN)');
+    return { aggregate, feature, value, sql: `${value.sql}::TINYINT`, text: false };
+  }
+  const kind = kindOf(value, where);
+  if (fn === 'last' && kind === 'category') {
+    return { aggregate, feature: { ...feature, kind }, value, sql: categorySql(value.sql), text: true };
+  }
+  if (kind !== 'number') throw wrong('a number');
+  return { aggregate, feature, value, sql: finiteSql(value.sql), text: false };
 }
 
-/** One number a measure. */
-export function windowFeatures(view: WindowView): FeatureInfo[] {
-  return view.aggregate.map(({ name }) => ({ name, kind: 'number', view: view.name }));
-}
+export const windowFeatures = ({ measures }: WindowPlan): FeatureInfo[] => measures.map(({ feature }) => feature);
 
-/** SELECT of `__row` and the features for every row of `spine`, a relation with `__row`, `__at` and the key columns. */
-export function windowSql(plan: WindowPlan, spine: string): string {
-  const { measures } = plan;
-  const extremes = measures.filter(({ aggregate: { fn } }) => fn === 'min' || fn === 'max');
-  const sums = measures.filter((measure) => !extremes.includes(measure));
-  const parts = [
-    ...(sums.length > 0 ? [sumsSql(plan, sums, spine)] : []),
-    ...(extremes.length > 0 ? [extremesSql(plan, extremes, spine)] : []),
+const SUMMED: readonly Aggregate['fn'][] = ['count', 'sum', 'avg', 'std', 'share'];
+
+/** SELECTs that together have `__row` and every measure for every row of `spine`, a table with `__row`, `__at` and the key columns. */
+export async function windowSql(plan: WindowPlan, spine: string): Promise<{ names: string[]; sql: string }[]> {
+  const { measures, last } = plan;
+  // Sums of rows that enter and leave; the rest needs the rows themselves.
+  const summed = last === undefined ? measures.filter(({ aggregate: { fn } }) => SUMMED.includes(fn)) : [];
+  const swept = measures.filter((measure) => !summed.includes(measure));
+  const namesOf = (of: Measure[]) => of.map(({ aggregate: { name } }) => name);
+  return [
+    ...(summed.length > 0 ? [{ names: namesOf(summed), sql: sumsSql(plan, summed, spine) }] : []),
+    ...(await sweptSql(plan, swept, spine)),
   ];
-  return parts.length === 1 ? (parts[0] as string) : `SELECT * FROM (${parts[0]}) JOIN (${parts[1]}) USING (__row)`;
 }
 
 function sumsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
@@ -99,17 +126,21 @@ function sumsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
       const own = new Map(part.columns.map((column) => [column, moveSql(column, part.i, sign)]));
       const values = columns.map((column) => `${own.get(column) ?? '0::HUGEINT'} AS ${column}`);
       return `SELECT ${k.join(', ')}, ${sign === 1 ? `__enters${part.i}` : '__leaves'} AS __time, ${values.join(', ')}
-      FROM facts WHERE __enters${part.i} < __leaves AND __enters${part.i} <= ${timestampLiteral(plan.source.asOf)} AND __counts${part.i}`;
+      FROM facts WHERE __enters${part.i} < __leaves AND __enters${part.i} <= ${timestampLiteral(plan.source.asOf)} AND __value${part.i} IS NOT NULL
+        ${sign === 1 ? '' : 'AND isfinite(__leaves)'}`;
     }),
   );
   const match = plan.keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
+  // Where every row leaves, a key's sums end at nothing, and one run over all keys is the quicker one.
+  const partition = Number.isFinite(plan.overSeconds) ? '' : `PARTITION BY ${k.join(', ')} `;
+  const order = [...(partition === '' ? k : []), '__time'].join(', ');
   return `WITH ${factsCte(plan, sums, spine)}, moves AS (${moves.join(' UNION ALL ')}
   ), steps AS (
     SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) AS ${column}`).join(', ')}
     FROM moves GROUP BY ${k.join(', ')}, __time
   ), totals AS (
     SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) OVER running AS ${column}`).join(', ')}
-    FROM steps WINDOW running AS (ORDER BY ${k.join(', ')}, __time ROWS UNBOUNDED PRECEDING)
+    FROM steps WINDOW running AS (${partition}ORDER BY ${order} ROWS UNBOUNDED PRECEDING)
   )
   SELECT s.__row, ${parts.map((part) => `${resultSql(part.measure.aggregate.fn, part.i)}::FLOAT AS ${identifier(part.measure.aggregate.name)}`).join(', ')}
   FROM ${spine} s ASOF LEFT JOIN totals e ON ${match} AND s.__at >= e.__time`;
@@ -136,7 +167,7 @@ function resultSql(fn: Aggregate['fn'], i: number): string {
   const scale = scaleOf(fn);
   if (fn === 'count') return `coalesce(${n}, 0)`;
   if (fn === 'sum') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${scale} END`;
-  if (fn === 'avg') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${n}::DOUBLE / ${scale} END`;
+  if (fn !== 'std') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${n}::DOUBLE / ${scale} END`;
   // Squares are taken about m, the mean rounded to a step, while still exact: a large mean costs no digits.
   // Σ(v-m)² = q - m(2s - nm); the rest of the mean, r = s - nm, takes r²/n off.
   const m = `(${s} // ${n})`;
@@ -145,25 +176,17 @@ function resultSql(fn: Aggregate['fn'], i: number): string {
   return `CASE WHEN ${n} > 1 THEN sqrt(greatest(${about} - ${rest} * ${rest} / ${n}::DOUBLE, 0) / (${n}::DOUBLE - 1)) / ${scale} END`;
 }
 
-/**
- * Rows of the source that some row of the spine can see, with key, event time, and per measure: value, time of entering,
- * whether it counts.
- */
-function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Measure[], spine: string): string {
-  const columns = measures.flatMap(({ aggregate, value }, i) => {
-    const known = knownSql([event, ...(value ? [value] : []), ...keys.map((key) => key.source)]);
-    const number = value && aggregate.fn !== 'count' ? finiteSql(value.sql) : undefined;
-    return [
-      `greatest((${event.sql})::TIMESTAMP, ${known}) AS __enters${i}`,
-      `(${number ?? value?.sql ?? 'true'}) IS NOT NULL AS __counts${i}`,
-      ...(number
-        ? [`${isExtreme(aggregate) ? number : `round((${number}) * ${scaleOf(aggregate.fn)})::HUGEINT`} AS __value${i}`]
-        : []),
-    ];
+/** Rows of the source that some row of the spine can see, with key, times, and per measure: value, time of entering. */
+function factsCte(plan: WindowPlan, measures: Measure[], spine: string): string {
+  const { source, keys } = plan;
+  const columns = measures.flatMap(({ aggregate: { fn }, sql }, i) => {
+    const value = fn === 'count' ? sql : `round((${sql}) * ${scaleOf(fn)})::HUGEINT`;
+    const known = measuresKnown(plan, measures.slice(i, i + 1));
+    return [`greatest(${eventSql(plan)}, ${known}) AS __enters${i}`, `${value} AS __value${i}`];
   });
   return `raw AS (
-    SELECT ${keys.map(({ sourceSql }, i) => `${sourceSql} AS __k${i}`).join(', ')}, (${event.sql})::TIMESTAMP AS __event,
-      (${event.sql})::TIMESTAMP + INTERVAL ${overSeconds} SECOND AS __leaves,
+    SELECT ${keys.map(({ sourceSql }, i) => `${sourceSql} AS __k${i}`).join(', ')}, ${eventSql(plan)} AS __event,
+      ${leavesSql(plan)} AS __leaves,
       ${columns.join(',\n      ')}
     FROM ${source.relation} WHERE ${source.good}
   ), facts AS MATERIALIZED (
@@ -172,26 +195,53 @@ function factsCte({ source, keys, event, overSeconds }: WindowPlan, measures: Me
   )`;
 }
 
-function isExtreme({ fn }: Aggregate): boolean {
-  return fn === 'min' || fn === 'max';
+const eventSql = ({ event }: WindowPlan) => `(${event.sql})::TIMESTAMP`;
+
+/** When all of these measures are known. */
+function measuresKnown({ event, keys }: WindowPlan, measures: Measure[]): string {
+  const values = measures.flatMap(({ value }) => value ?? []);
+  return knownSql([event, ...values, ...keys.map((key) => key.source)]);
 }
 
-function extremesSql(plan: WindowPlan, extremes: Measure[], spine: string): string {
-  const width = plan.overSeconds * 1e6;
-  const match = plan.keys.map((_key, i) => `w.__k${i} = f.__k${i}`).join(' AND ');
-  const results = extremes.map(({ aggregate: { fn, name } }, i) => {
-    const counts = `f.__counts${i} AND f.__enters${i} <= w.__at AND f.__enters${i} <= ${timestampLiteral(plan.source.asOf)}`;
-    return `${fn}(f.__value${i}) FILTER (WHERE ${counts})::FLOAT AS ${identifier(name)}`;
-  });
-  // Every window touches the bucket of its end and the one before.
-  return `WITH ${factsCte(plan, extremes, spine)}, bucketed AS (
-    SELECT *, epoch_us(__event) // ${width} AS __bucket FROM facts
-  ), wanted AS (
-    SELECT s.__row, s.__at, ${plan.keys.map(({ spineSql }, i) => `${spineSql} AS __k${i}`).join(', ')},
-      unnest([epoch_us(s.__at) // ${width}, epoch_us(s.__at) // ${width} - 1]) AS __bucket
-    FROM ${spine} s
-  )
-  SELECT w.__row, ${results.join(', ')}
-  FROM wanted w LEFT JOIN bucketed f ON ${match} AND w.__bucket = f.__bucket AND f.__event <= w.__at AND f.__leaves > w.__at
-  GROUP BY w.__row`;
+/** When a row has grown too old, or is gone; infinity: never. */
+function leavesSql(plan: WindowPlan): string {
+  const { overSeconds, source } = plan;
+  const old = Number.isFinite(overSeconds) ? `${eventSql(plan)} + INTERVAL ${overSeconds} SECOND` : undefined;
+  if (old && source.gone) return `least(${old}, ${source.gone})`;
+  return old ?? source.gone ?? `'infinity'::TIMESTAMP`;
+}
+
+/**
+ * Measures that running sums cannot answer, for every row of `spine`, a table. @returns SELECTs of `__row` and measures, one for
+ * those that are known at the same time
+ */
+async function sweptSql(
+  plan: WindowPlan,
+  swept: Measure[],
+  spine: string,
+): Promise<{ names: string[]; sql: string }[]> {
+  const { source, keys, overSeconds, last } = plan;
+  const groups = new Map<string, Measure[]>();
+  for (const measure of swept) {
+    const id = knownColumns(measure.value ? [measure.value] : []).join();
+    groups.set(id, [...(groups.get(id) ?? []), measure]);
+  }
+  const parts = [];
+  for (const measures of groups.values()) {
+    const [event, known] = [eventSql(plan), measuresKnown(plan, measures)];
+    const table = await sweep(source.db, {
+      ...{ keys, spine, overSeconds, last, event, known, gone: source.gone },
+      enters: `greatest(${event}, ${known})`,
+      from: `${source.relation} WHERE ${source.good} AND greatest(${event}, ${known}) <= ${timestampLiteral(source.asOf)}`,
+      measures: measures.map(({ aggregate: of, sql, text }) => ({ of, sql, text })),
+    });
+    const values = measures.map(({ aggregate: { name, fn } }, i) => {
+      return `${fn === 'count' || fn === 'distinct' ? `coalesce(t.v${i}, 0)` : `t.v${i}`} AS ${identifier(name)}`;
+    });
+    parts.push({
+      names: measures.map(({ aggregate: { name } }) => name),
+      sql: `SELECT s.__row, ${values.join(', ')} FROM ${spine} s LEFT JOIN ${table} t ON t.__row = s.__row`,
+    });
+  }
+  return parts;
 }

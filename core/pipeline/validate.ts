@@ -1,9 +1,10 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { type ErrorCode, RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
-import { type FeatureView, PipelineSpec } from '../spec/pipeline.ts';
-import { type PlannedColumn, transformComplaint } from '../spec/plan-transforms.ts';
+import { PipelineSpec } from '../spec/pipeline.ts';
+import { transformComplaint } from '../spec/plan-transforms.ts';
 import { shift } from '../spec/time.ts';
+import { featureColumns, featureNames, viewComplaints } from './view-features.ts';
 
 // Verbose: an error carries its schema, whose property names are worth suggesting.
 const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
@@ -33,7 +34,8 @@ function* complaints(spec: PipelineSpec): Generator<string> {
   const features = new Set<string>();
   for (const [index, view] of spec.features.entries()) {
     const place = `features.${index}`;
-    if (!spec.sources[view.source]) yield `${place}: ${unknown(view.source)}`;
+    if ('source' in view && !spec.sources[view.source]) yield `${place}: ${unknown(view.source)}`;
+    yield* viewComplaints(view, place, features);
     if (view.kind === 'fields' && view.source !== spec.spine.source) {
       yield `${place}: fields() takes columns of the spine's source "${spec.spine.source}"; use latest() for "${view.source}"`;
     }
@@ -68,21 +70,6 @@ function* transformComplaints({ features, transforms, select }: PipelineSpec): G
   for (const name of select.always) {
     if (!names.includes(name)) yield `select.always: there is no feature "${name}"${nearest(name, names)}`;
   }
-}
-
-/** Aggregates and cycles are numbers; a field is what its expression gives. */
-function featureColumns(view: FeatureView): PlannedColumn[] {
-  const fields = view.kind === 'window' ? [] : view.fields;
-  const plain = new Set(fields.filter(({ cyclical }) => cyclical === undefined).map(({ name }) => name));
-  return featureNames(view).map((name) => ({ name, kind: plain.has(name) ? 'unknown' : 'number' }));
-}
-
-/** Names of the features that a view emits. */
-export function featureNames(view: FeatureView): string[] {
-  if (view.kind === 'window') return view.aggregate.map(({ name }) => name);
-  return view.fields.flatMap(({ name, cyclical }) =>
-    cyclical === undefined ? [name] : [`${name}_sin`, `${name}_cos`],
-  );
 }
 
 /** The one complaint that helps: the deepest place, in the branch of a union that the value meant. */

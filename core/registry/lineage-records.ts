@@ -32,6 +32,7 @@ export interface KnownSnapshot {
 export interface KnownView {
   name: string;
   kind: string;
+  /** '' where it reads none: features of the time, or of other features. */
   source: string;
   digest: string;
 }
@@ -87,7 +88,8 @@ export async function readTrainingSets(objects: ObjectStore): Promise<Map<string
 }
 
 export function knownView(view: FeatureView): KnownView {
-  return { name: view.name, kind: view.kind, source: view.source, digest: viewDigest(view) };
+  const source = 'source' in view ? view.source : '';
+  return { name: view.name, kind: view.kind, source, digest: viewDigest(view) };
 }
 
 /** Manifests of all complete versions of all models. */

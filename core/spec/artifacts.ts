@@ -63,6 +63,8 @@ export const Snapshot = Type.Object({
   rules: Type.Array(RuleCount),
   /** Newest event time known by asOf, ISO UTC; null where the source has none. */
   newestEvent: Type.Union([Type.String(), Type.Null()]),
+  /** Some rows end: `__gone_at` of the relation says from when on a row, deleted or replaced, no longer counts. Absent: none does. */
+  ends: Type.Optional(Type.Boolean()),
   /** Store key of the manifest, `datasets/<source>/<id>/manifest.json`. */
   manifest: Type.String(),
 });

@@ -1,7 +1,5 @@
-import { RefitError } from './errors.ts';
 import type {
   FeatureView,
-  FieldSpec,
   GateSpec,
   ModelSpec,
   PipelineSpec,
@@ -62,98 +60,6 @@ export const parquet = source('parquet');
 export const csv = source('csv');
 /** JSON lines, one object a line, with the fields that the contract names; `.gz` and `.zst` by their names. */
 export const jsonl = source('jsonl');
-
-/** A field: a column, `{ feature: 'sql expression' }`, or `cyclical(…)`. */
-export type FieldInput = string | Record<string, string> | FieldSpec[];
-
-/** Sine and cosine of a value with a period, e.g. the minute of the day over 1440: midnight is near 23:59. */
-export function cyclical(expr: string, period: number, name: string = expr): FieldSpec[] {
-  return [{ name, expr, cyclical: period }];
-}
-
-function fieldSpecs(inputs: FieldInput[]): FieldSpec[] {
-  return inputs.flatMap((input) => {
-    if (typeof input === 'string') return [{ name: input, expr: input }];
-    if (Array.isArray(input)) return input;
-    return Object.entries(input).map(([name, expr]) => ({ name, expr }));
-  });
-}
-
-type ByInput = string | string[] | Record<string, string>;
-
-function joinKeys(by: ByInput): Record<string, string> {
-  if (typeof by === 'string') return { [by]: by };
-  if (Array.isArray(by)) return Object.fromEntries(by.map((column) => [column, column]));
-  return by;
-}
-
-/** Columns of the spine's own row, as they were known at the prediction time. */
-export function fields(of: string, columns: FieldInput[], options: { name?: string } = {}): FeatureView {
-  return { kind: 'fields', name: options.name ?? `${of}_fields`, source: of, fields: fieldSpecs(columns) };
-}
-
-interface LatestOptions {
-  /** Key: a column of both sides, several, or `{ spineColumn: sourceColumn }`. */
-  by: ByInput;
-  fields: FieldInput[];
-  /** SQL: event time, where it is not the source's own. */
-  on?: string;
-  /** A row older than this no longer answers. */
-  ttl?: string;
-  name?: string;
-}
-
-/** The newest row of another source that was known at the prediction time. */
-export function latest(of: string, options: LatestOptions): FeatureView {
-  const by = joinKeys(options.by);
-  return {
-    kind: 'latest',
-    name: options.name ?? `${of}_by_${Object.keys(by).join('_')}`,
-    source: of,
-    by,
-    fields: fieldSpecs(options.fields),
-    ...(options.on === undefined ? {} : { on: options.on }),
-    ...(options.ttl === undefined ? {} : { ttl: options.ttl }),
-  };
-}
-
-interface WindowOptions {
-  by: ByInput;
-  over: string;
-  /** Feature → `count(*)`, `sum(x)`, `avg(x)`, `min(x)`, `max(x)` or `std(x)`, x being SQL. */
-  aggregate: Record<string, string>;
-  on?: string;
-  name?: string;
-}
-
-/** Aggregates over the rows of the last while, as they were known at the prediction time. */
-export function window(of: string, options: WindowOptions): FeatureView {
-  const by = joinKeys(options.by);
-  return {
-    kind: 'window',
-    name: options.name ?? `${of}_${options.over}_by_${Object.keys(by).join('_')}`,
-    source: of,
-    by,
-    over: options.over,
-    aggregate: Object.entries(options.aggregate).map(([name, text]) => aggregate(name, text)),
-    ...(options.on === undefined ? {} : { on: options.on }),
-  };
-}
-
-type AggregateFn = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'std';
-
-/** `avg(dep_delay)` → `{ fn: 'avg', expr: 'dep_delay' }`. */
-function aggregate(name: string, text: string): { name: string; fn: AggregateFn; expr?: string } {
-  const match = /^\s*(count|sum|avg|min|max|std)\s*\(([\s\S]*)\)\s*$/.exec(text);
-  const expr = match?.[2]?.trim();
-  if (!match?.[1] || !expr || (expr === '*' && match[1] !== 'count')) {
-    throw new RefitError(
-      'REFIT_PIPELINE_INVALID',
-      `Aggregate "${name}": "${text}" is none of count(*), count(x), sum(x), avg(x), min(x), max(x), std(x).`,
-    );
-  }
-  return { name, fn: match[1] as AggregateFn, ...(expr === '*' ? {} : { expr }) };
-}
 
 type ModelOptions = Partial<Omit<ModelSpec, 'trainer'>>;
 

@@ -59,6 +59,8 @@ export const FieldsView = Type.Object(
   { kind: Type.Literal('fields'), name: Name, source: Name, fields: Type.Array(FieldSpec, { minItems: 1 }) },
   closed,
 );
+export const AgeSpec = Type.Object({ name: Name, unit: Type.Enum(['s', 'm', 'h', 'd']) }, closed);
+export type AgeSpec = Static<typeof AgeSpec>;
 export const LatestView = Type.Object(
   {
     kind: Type.Literal('latest'),
@@ -67,13 +69,26 @@ export const LatestView = Type.Object(
     by: By,
     /** Event time of the view; the source's own unless declared. A source without one is a reference table. */
     on: Type.Optional(Sql),
-    fields: Type.Array(FieldSpec, { minItems: 1 }),
+    /** May be empty where only `age` is asked for. */
+    fields: Type.Array(FieldSpec),
+    /** A row older than this no longer answers; one exactly as old does. */
     ttl: Type.Optional(Duration),
+    /** Forecasts: the row for this much after the prediction time (event time <= predict_at + ahead), as known at it. */
+    ahead: Type.Optional(Duration),
+    /** Features that tell how long before the prediction time the newest row happened. */
+    age: Type.Optional(Type.Array(AgeSpec, { minItems: 1 })),
   },
   closed,
 );
 export const Aggregate = Type.Object(
-  { name: Name, fn: Type.Enum(['count', 'sum', 'avg', 'min', 'max', 'std']), expr: Type.Optional(Sql) },
+  {
+    name: Name,
+    fn: Type.Enum(['count', 'sum', 'avg', 'min', 'max', 'std', 'quantile', 'distinct', 'last', 'share']),
+    /** Absent: `count` of rows. `share` takes a boolean, `distinct` and `last` anything, the others a number. */
+    expr: Type.Optional(Sql),
+    /** Of `quantile`: 0 is the smallest value, 1 the greatest, between them interpolated in a straight line. */
+    q: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  },
   closed,
 );
 export type Aggregate = Static<typeof Aggregate>;
@@ -84,16 +99,69 @@ export const WindowView = Type.Object(
     source: Name,
     by: By,
     on: Type.Optional(Sql),
-    /** The window is (predict_at - over, predict_at]. */
-    over: Duration,
+    /** The window is (predict_at - over, predict_at]; absent: all that happened before (statistics of a group). */
+    over: Type.Optional(Duration),
+    /** Only the newest so many rows of the window, by event time. */
+    last: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     aggregate: Type.Array(Aggregate, { minItems: 1 }),
   },
   closed,
 );
-export const FeatureView = Type.Union([FieldsView, LatestView, WindowView]);
+/** Parts of the prediction time, on the clock and calendar of a zone. */
+export const CalendarPart = Type.Enum([
+  'minuteOfDay',
+  'hour',
+  'weekday',
+  'weekend',
+  'day',
+  'week',
+  'month',
+  'quarter',
+  'year',
+]);
+export type CalendarPart = Static<typeof CalendarPart>;
+export const CalendarView = Type.Object(
+  {
+    kind: Type.Literal('calendar'),
+    name: Name,
+    /** IANA zone. */
+    zone: Type.String({ minLength: 1 }),
+    parts: Type.Array(
+      Type.Object(
+        {
+          name: Name,
+          part: CalendarPart,
+          /** Emit `<name>_sin` and `<name>_cos` instead: December is near January. */
+          cyclical: Type.Optional(Type.Literal(true)),
+        },
+        closed,
+      ),
+      { minItems: 1 },
+    ),
+  },
+  closed,
+);
+/** Features made of two features of earlier views. */
+export const DerivedField = Type.Object(
+  {
+    name: Name,
+    /** `cross` joins two categories (or whole numbers) to one; the others take numbers. */
+    op: Type.Enum(['ratio', 'difference', 'product', 'cross']),
+    of: Type.Array(Name, { minItems: 2, maxItems: 2 }),
+  },
+  closed,
+);
+export type DerivedField = Static<typeof DerivedField>;
+export const DerivedView = Type.Object(
+  { kind: Type.Literal('derived'), name: Name, fields: Type.Array(DerivedField, { minItems: 1 }) },
+  closed,
+);
+export const FeatureView = Type.Union([FieldsView, LatestView, WindowView, CalendarView, DerivedView]);
 export type FieldsView = Static<typeof FieldsView>;
 export type LatestView = Static<typeof LatestView>;
 export type WindowView = Static<typeof WindowView>;
+export type CalendarView = Static<typeof CalendarView>;
+export type DerivedView = Static<typeof DerivedView>;
 export type FeatureView = Static<typeof FeatureView>;
 
 export const SpineSpec = Type.Object(

@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DuckDb, withDuckDb } from '../../core/dataset/duckdb.ts';
 import { joinViews, type Spine } from '../../core/features/compile.ts';
+import { ageOf } from '../../core/features/latest-view.ts';
 import { openSource, type SourceTables } from '../../core/features/source-table.ts';
 import type { FeatureView } from '../../core/spec/pipeline.ts';
 import { iso, rowsSql, type Shape, snapshotOf, time, valuesOf } from './features.fixture.ts';
-import { type Asked, type Fact, type Fn, latestOracle, windowOracle } from './features.oracle.ts';
+import { type Asked, type Fact, type Fn, latestOracle, newestOracle, windowOracle } from './features.oracle.ts';
 
 let scratch: string;
 beforeAll(async () => {
@@ -22,15 +23,27 @@ const SHAPE: Shape = {
   x: ['DOUBLE', '__known_0', '__known_1'],
   y: ['DOUBLE', '__known_0', '__known_2'],
 };
-const COLUMNS = ['key', 'happened', 'x', 'y', '__known_0', '__known_1', '__known_2', '__event_at', '__bad_known_at'];
-const TYPES = ['VARCHAR', 'TIMESTAMP', 'DOUBLE', 'DOUBLE', ...Array.from({ length: 5 }, () => 'TIMESTAMP')];
+const COLUMNS = [
+  'key',
+  'happened',
+  'x',
+  'y',
+  '__known_0',
+  '__known_1',
+  '__known_2',
+  '__event_at',
+  '__bad_known_at',
+  '__gone_at',
+];
+const TYPES = ['VARCHAR', 'TIMESTAMP', 'DOUBLE', 'DOUBLE', ...Array.from({ length: 6 }, () => 'TIMESTAMP')];
 const text = (value: string | null) => (value === null ? 'NULL' : `'${value}'`);
 const number = (value: number | null) => (value === null ? 'NULL' : String(value));
 
 async function load(db: DuckDb, facts: Fact[], asked: Asked[], asOf: number, reference = false, shape = SHAPE) {
-  const rows = facts.map(({ key, event, known, bad, x, y }) => {
+  const ends = facts.some(({ gone }) => gone !== undefined);
+  const rows = facts.map(({ key, event, known, bad, x, y, gone = Infinity }) => {
     const own = [text(key), time(event), number(x), number(y), ...known.map(time)];
-    return [...own, time(reference ? null : event), time(bad)];
+    return [...own, time(reference ? null : event), time(bad), time(gone)];
   });
   await db.run(`CREATE OR REPLACE TABLE facts AS ${rowsSql(COLUMNS, TYPES, rows)}`);
   const spineRows = asked.map(({ key, at }, i) => [String(i), time(at), text(key)]);
@@ -38,7 +51,7 @@ async function load(db: DuckDb, facts: Fact[], asked: Asked[], asOf: number, ref
     `CREATE OR REPLACE TABLE spine AS ${rowsSql(['__row', '__at', 'id'], ['BIGINT', 'TIMESTAMP', 'VARCHAR'], spineRows)}`,
   );
   const sources: SourceTables = new Map([
-    ['facts', await openSource(db, snapshotOf('facts', shape), 'facts', iso(asOf))],
+    ['facts', await openSource(db, { ...snapshotOf('facts', shape), ...(ends ? { ends } : {}) }, 'facts', iso(asOf))],
   ]);
   const spine: Spine = { relation: 'spine', columns: new Map([['id', 'VARCHAR']]), fields: [] };
   return { sources, spine };
@@ -54,6 +67,7 @@ async function join(
   return (await valuesOf(db, `SELECT ${columns} FROM ${relation} ORDER BY __row`)) as (number | null)[][];
 }
 
+const HOUR_US = 36e8;
 const hour = fc.integer({ min: 0, max: 12 });
 const knownAt = fc.oneof(
   { weight: 6, arbitrary: hour },
@@ -77,6 +91,14 @@ const world = fc.record({
   asked: fc.array(fc.record({ key, at: fc.integer({ min: 0, max: 14 }) }), { minLength: 1, maxLength: 14 }),
   asOf: fc.integer({ min: 6, max: 14 }),
 });
+
+/** Facts of which some are deleted or replaced. */
+const mortals = world.chain(({ facts, ...rest }) =>
+  fc.array(fc.option(hour, { nil: undefined }), { minLength: facts.length, maxLength: facts.length }).map((gone) => ({
+    ...rest,
+    facts: facts.map((fact, i) => (gone[i] === undefined ? fact : { ...fact, gone: gone[i] })),
+  })),
+);
 
 const BY = { id: 'key' };
 const fields = [
@@ -111,31 +133,71 @@ describe('against a plain reading of the definition, on random tables with ties,
     });
   }, 120_000);
 
-  test('window: every aggregate, over columns that are known at different times', async () => {
-    const wanted: [Fn, 'x' | 'y' | undefined][] = [['count', undefined]];
-    for (const fn of ['count', 'sum', 'avg', 'min', 'max', 'std'] as const) wanted.push([fn, 'x'], [fn, 'y']);
+  test('latest: rows that end, forecasts, and the age of the row that answers', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      const given = [
+        mortals,
+        fc.constantFrom(0, 2),
+        fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
+      ] as const;
+      await fc.assert(
+        fc.asyncProperty(...given, async ({ facts, asked, asOf }, ahead, ttl) => {
+          const view: FeatureView = {
+            ...{ kind: 'latest', name: 'v', source: 'facts', by: BY, fields, age: [{ name: 'old', unit: 'h' }] },
+            ...(ahead > 0 ? { ahead: `${ahead}h` } : {}),
+            ...(ttl ? { ttl: `${ttl}h` } : {}),
+          };
+          const options = { asOf, ahead, ...(ttl ? { ttl } : {}) };
+          const expected = asked.map((row) => {
+            const newest = newestOracle(facts, row, { ...options, column: undefined });
+            const values = (['x', 'y'] as const).map((column) => latestOracle(facts, row, { ...options, column }));
+            return [...values, newest ? ageOf('h', row.at * HOUR_US, (newest.event as number) * HOUR_US) : null];
+          });
+          const events = [...facts, { ...row(0, 0, 0), key: 'of nobody' }];
+          expect(await join(db, [view], await load(db, events, asked, asOf))).toEqual(expected);
+          const reference: FeatureView = { kind: 'latest', name: 'r', source: 'facts', by: BY, fields };
+          const always = asked.map((row) =>
+            (['x', 'y'] as const).map((column) => latestOracle(facts, row, { asOf, column, reference: true })),
+          );
+          expect(await join(db, [reference], await load(db, facts, asked, asOf, true))).toEqual(always);
+        }),
+        { numRuns: 60 },
+      );
+    });
+  }, 120_000);
+
+  test('window: every aggregate, by time, by count and over all history, over columns that are known at different times', async () => {
+    const wanted: [Fn, 'x' | 'y' | undefined, q?: number][] = [['count', undefined]];
+    for (const column of ['x', 'y'] as const) {
+      for (const fn of ['count', 'sum', 'avg', 'min', 'max', 'std', 'distinct', 'last', 'share'] as const)
+        wanted.push([fn, column]);
+      wanted.push(['quantile', column, 0.5], ['quantile', column, 0.9]);
+    }
+    const aggregate = wanted.map(([fn, column, q]) => ({
+      ...{ name: `${fn}_${column}_${q}`, fn },
+      ...(column ? { expr: fn === 'share' ? `${column} > 0` : column } : {}),
+      ...(q === undefined ? {} : { q }),
+    }));
+    const length = fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined });
     await withDuckDb({ scratch }, async (db) => {
       await fc.assert(
-        fc.asyncProperty(world, fc.integer({ min: 1, max: 5 }), async ({ facts, asked, asOf }, over) => {
+        fc.asyncProperty(fc.oneof(world, mortals), length, length, async ({ facts, asked, asOf }, over, last) => {
           const view: FeatureView = {
-            ...{ kind: 'window', name: 'w', source: 'facts', by: BY, on: 'happened', over: `${over}h` },
-            aggregate: wanted.map(([fn, column]) => ({
-              name: `${fn}_${column}`,
-              fn,
-              ...(column ? { expr: column } : {}),
-            })),
+            ...{ kind: 'window', name: 'w', source: 'facts', by: BY, on: 'happened', aggregate },
+            ...(over === undefined ? {} : { over: `${over}h` }),
+            ...(last === undefined ? {} : { last }),
           };
           const found = await join(db, [view], await load(db, facts, asked, asOf));
           for (const [i, row] of asked.entries()) {
-            for (const [j, [fn, column]] of wanted.entries()) {
-              const expected = windowOracle(facts, row, { asOf, column, over, fn });
+            for (const [j, [fn, column, q]] of wanted.entries()) {
+              const expected = windowOracle(facts, row, { asOf, column, over, last, fn, q });
               const message = `${fn}(${column}) of row ${i}`;
               if (fn === 'std' && expected !== null) expect(found[i]?.[j], message).toBeCloseTo(expected, 5);
               else expect(found[i]?.[j], message).toBe(expected);
             }
           }
         }),
-        { numRuns: 60 },
+        { numRuns: 100 },
       );
     });
   }, 120_000);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { featureNames, validatePipeline } from '../../core/pipeline/validate.ts';
+import { validatePipeline } from '../../core/pipeline/validate.ts';
+import { featureNames } from '../../core/pipeline/view-features.ts';
 import { pipelineSpec } from './pipeline.fixture.ts';
 
 /** The pipeline with something else at a path; undefined takes it out. */

@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { definePipeline, fields, gbdt, latest, parquet, window } from '../../core/spec/define.ts';
+import { definePipeline, fields, gbdt, latest, parquet, window } from '../../core/spec/index.ts';
 import type { PipelineSpec } from '../../core/spec/pipeline.ts';
 
 export interface PipelinesFolder {
