@@ -10,6 +10,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   REFIT_OVERLOADED: 503,
   REFIT_ONLINE_UNREACHABLE: 503,
   REFIT_ONLINE_REFUSED: 503,
+  REFIT_ONLINE_STALE: 503,
   // The model's files are at fault, not the request; they may be mended while we run.
   REFIT_STORE_CORRUPT: 503,
   REFIT_STORE_UNREACHABLE: 503,

@@ -52,14 +52,21 @@ export function interpolated(n: number, q: number, at: (index: number) => number
 }
 
 function fromSums(fn: Aggregate['fn'], values: number[]): number | null {
-  const scale = scaleOf(fn);
-  const steps = values.map((value) => toSteps(value, scale));
-  const n = steps.length;
+  const steps = values.map((value) => toSteps(value, scaleOf(fn)));
   const sum = steps.reduce((a, b) => a + b, 0n);
+  const squares = fn === 'std' ? steps.reduce((a, b) => a + b * b, 0n) : 0n;
+  return fromTotals(fn, { n: steps.length, sum, squares });
+}
+
+/** `sum`, `avg`, `share` or `std` of `n` > 0 values, from the sums of their steps and of the squares of these. */
+export function fromTotals(
+  fn: Aggregate['fn'],
+  { n, sum, squares }: { n: number; sum: bigint; squares: bigint },
+): number | null {
+  const scale = scaleOf(fn);
   if (fn === 'sum') return Math.fround(toDouble(sum) / scale);
   if (fn !== 'std') return Math.fround(toDouble(sum) / n / scale);
   if (n < 2) return null;
-  const squares = steps.reduce((a, b) => a + b * b, 0n);
   // As in resultSql of window-view.ts: squares about the rounded mean, while still exact.
   const count = BigInt(n);
   const mean = sum / count;
@@ -68,8 +75,8 @@ function fromSums(fn: Aggregate['fn'], values: number[]): number | null {
   return Math.fround(Math.sqrt(Math.max(about - (rest * rest) / n, 0) / (n - 1)) / scale);
 }
 
-/** Rounded half away from zero, as SQL's round(). */
-function toSteps(value: number, scale: number): bigint {
+/** Whole steps of a value, rounded half away from zero, as SQL's round(). */
+export function toSteps(value: number, scale: number): bigint {
   const scaled = value * scale;
   const whole = Math.trunc(scaled);
   return BigInt(Math.abs(scaled - whole) >= 0.5 ? whole + Math.sign(scaled) : whole);

@@ -1,12 +1,12 @@
 /** What lies in the online store for an entity, feature by feature with its times: for people who wonder what is served. */
-import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import type { FeatureView } from '../spec/pipeline.ts';
-import { shift } from '../spec/time.ts';
 import { isJoined } from './feature-columns.ts';
+import { answerer } from './online-answer.ts';
 import { entityKey, type OnlineLayout, type OnlineLookup, readLayout } from './online-layout.ts';
 import type { OnlineRow, OnlineStore, OnlineValue } from './online-store.ts';
+import { computedValues } from './read-features.ts';
 
 export interface InspectRequest {
   namespace: string;
@@ -53,27 +53,24 @@ export async function inspectOnline(store: OnlineStore, request: InspectRequest)
   }
   const at = request.at ?? layout.asOf;
   const [entity] = await read(store, layout.entity.id, spineKey(layout, request.key));
-  const rows = [
-    { part: { ...layout.entity, view: '', absent: [] as OnlineValue[] }, row: entity, isEntity: true },
-    ...(await Promise.all(
-      layout.lookups.map(async (part, position) => {
-        const own = layout.entity.features.length + position;
-        const wanted = entity ? (entity.values[own] as string | null) : viewKey(views, part.view, request.key);
-        return { part, row: (await read(store, part.id, wanted))[0], isEntity: false };
-      }),
-    )),
-  ];
-  const shown = rows.flatMap(({ part, row, isEntity }) => {
-    const known = isEntity || entity || viewKey(views, part.view, request.key) !== null;
-    return served(part, row, known ? part.absent : [], at).map((one) => ({ one, found: row !== undefined }));
-  });
-  const wanted = shown.filter(({ one }) => view === undefined || one.view === view);
   if (!entity) requireKey(layout, views, view, request.key);
+  const looked = await Promise.all(
+    layout.lookups.map(async (lookup, position) => {
+      const own = layout.entity.features.length + position;
+      const wanted = entity ? (entity.values[own] as string | null) : viewKey(views, lookup.view, request.key);
+      const [row] = await read(store, lookup.id, wanted);
+      const asked = entity !== undefined || wanted !== null;
+      return { found: row !== undefined, features: servedLookup(lookup, row, asked, at) };
+    }),
+  );
+  const shown = [...servedEntity(layout, entity), ...looked.flatMap(({ features }) => features)];
+  if (entity) shown.push(...servedComputed(layout, shown, at));
+  const wanted = (name: string) => view === undefined || name === view;
   const order = layout.features.map(({ name }) => name);
   return {
     ...{ asOf: layout.asOf, at },
-    found: entity !== undefined || wanted.some(({ found }) => found),
-    features: wanted.map(({ one }) => one).sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+    found: entity !== undefined || looked.some(({ found }, i) => found && wanted(layout.lookups[i]?.view ?? '')),
+    features: shown.filter((one) => wanted(one.view)).sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
   };
 }
 
@@ -112,24 +109,34 @@ function requireKey(
   );
 }
 
-type Part = Pick<OnlineLookup, 'features' | 'absent' | 'ttl'> & { features: FeatureInfo[] };
+const untimed = { eventAt: null, ageSeconds: null, ttl: null, expired: false };
 
-function served(
-  { features, ttl, absent: _ }: Part,
-  row: OnlineRow | undefined,
-  absent: OnlineValue[],
-  at: string,
-): ServedFeature[] {
-  const limit = ttl === undefined ? Number.NEGATIVE_INFINITY : shift(new Date(at), ttl, -1).getTime() * 1000;
-  const expired = row !== undefined && row.eventAtUs < limit;
-  const eventAtUs = row && Number.isFinite(row.eventAtUs) ? row.eventAtUs : null;
+/** The spine row's own features, with the time they were written as of. */
+function servedEntity({ entity: { features }, asOf }: OnlineLayout, row: OnlineRow | undefined): ServedFeature[] {
   return features.map(({ name, view }, i) => {
-    const stored = row?.values[i] ?? null;
-    return {
-      ...{ name, view, stored, ttl: ttl ?? null, expired },
-      value: row && !expired ? stored : (absent[i] ?? null),
-      eventAt: eventAtUs === null ? null : new Date(eventAtUs / 1000).toISOString().replace('.000Z', 'Z'),
-      ageSeconds: eventAtUs === null ? null : Math.round(Date.parse(at) / 1000 - eventAtUs / 1e6),
-    };
+    const value = (row?.values[i] ?? null) as OnlineValue;
+    return { ...untimed, name, view, value, stored: value, eventAt: row ? asOf : null };
   });
+}
+
+/** `asked`: there is a key to ask by; otherwise nothing is known, not even that there are no rows. */
+function servedLookup(lookup: OnlineLookup, row: OnlineRow | undefined, asked: boolean, at: string): ServedFeature[] {
+  const { values, eventAtUs, expired } = answerer(lookup, at)(row);
+  const ttl = lookup.read.kind === 'latest' ? (lookup.read.ttl ?? null) : null;
+  return lookup.features.map(({ name, view }, i) => ({
+    ...{ name, view, ttl, expired: expired !== undefined },
+    value: asked ? (values[i] ?? null) : null,
+    stored: asked ? ((expired ?? values)[i] ?? null) : null,
+    eventAt: eventAtUs === null ? null : new Date(eventAtUs / 1000).toISOString().replace('.000Z', 'Z'),
+    ageSeconds: eventAtUs === null ? null : Math.round(Date.parse(at) / 1000 - eventAtUs / 1e6),
+  }));
+}
+
+function servedComputed(layout: OnlineLayout, before: ServedFeature[], at: string): ServedFeature[] {
+  const values = Object.fromEntries(before.map(({ name, value }) => [name, value]));
+  for (const view of layout.computed) Object.assign(values, computedValues(view, values, at));
+  const views = new Set(layout.computed.map(({ name }) => name));
+  return layout.features
+    .filter(({ view }) => views.has(view))
+    .map(({ name, view }) => ({ ...untimed, name, view, value: values[name] ?? null, stored: values[name] ?? null }));
 }

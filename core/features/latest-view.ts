@@ -48,7 +48,19 @@ export interface Lookup {
  * known at different times are looked up apart, because each group has a newest row of its own.
  */
 export async function latestLookups(plan: LatestPlan, spine: string): Promise<Lookup[]> {
-  const groups = new Map<string, Wanted[]>();
+  const lookups: Lookup[] = [];
+  for (const outputs of lookupGroups(plan)) {
+    lookups.push({
+      outputs,
+      sql: plan.source.gone ? await sweptSql(plan, outputs, spine) : lookupSql(plan, outputs, spine),
+    });
+  }
+  return lookups;
+}
+
+/** The outputs by when they are known: each group has a newest row of its own. */
+export function lookupGroups<O extends Wanted>(plan: Omit<LatestPlan, 'outputs'> & { outputs: O[] }): O[][] {
+  const groups = new Map<string, O[]>();
   for (const output of plan.outputs.filter(({ age }) => !age)) {
     const id = knownColumns([output]).join();
     groups.set(id, [...(groups.get(id) ?? []), output]);
@@ -60,14 +72,12 @@ export async function latestLookups(plan: LatestPlan, spine: string): Promise<Lo
     const same = [...groups].find(([, outputs]) => knownColumns(knownOf(plan, outputs)).join() === row);
     groups.set(same?.[0] ?? 'age', [...(same?.[1] ?? []), ...ages]);
   }
-  const lookups: Lookup[] = [];
-  for (const outputs of groups.values()) {
-    lookups.push({
-      outputs,
-      sql: plan.source.gone ? await sweptSql(plan, outputs, spine) : lookupSql(plan, outputs, spine),
-    });
-  }
-  return lookups;
+  return [...groups.values()];
+}
+
+/** SQL over a row of the source: from when the outputs of a group are known. */
+export function outputsKnown(plan: LatestPlan, outputs: Wanted[]): string {
+  return knownSql(knownOf(plan, outputs));
 }
 
 function knownOf({ event, keys }: LatestPlan, outputs: Wanted[]) {

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { open } from 'lmdb';
 import { RefitError } from '../spec/errors.ts';
-import { isNewer, type OnlineRow, type OnlineStore, type OnlineValue } from './online-store.ts';
+import { isNewer, type OnlineRow, type OnlineStore, type StoredValue } from './online-store.ts';
 
 /** What lies under `[view, key]`: event time, known time, values. */
-type Packed = [eventAtUs: number, knownAtUs: number, ...values: OnlineValue[]];
+type Packed = [eventAtUs: number, knownAtUs: number, ...values: StoredValue[]];
 
 /** Rows in one write transaction: other processes wait for it. */
 const BATCH = 2_000;

@@ -5,19 +5,17 @@
 import { type DuckDb, identifier } from '../dataset/duckdb.ts';
 import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { Snapshot } from '../spec/artifacts.ts';
-import type { FeatureView, LatestView, SpineSpec, WindowView } from '../spec/pipeline.ts';
-import { compileLatest, compileWindow, type Spine } from './compile.ts';
-import { checkNames, isJoined } from './feature-columns.ts';
-import { joinKeys, type KeyPair } from './join-keys.ts';
-import { latestLookups } from './latest-view.ts';
-import { type OnlineLayout, type OnlineLookup, onlineNamespace, writeLayout } from './online-layout.ts';
-import type { OnlineStore, OnlineValue } from './online-store.ts';
+import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
+import { checkNames } from './feature-columns.ts';
+import { keysTable } from './online-keys.ts';
+import { type OnlineLookup, onlineNamespace, writeLayout } from './online-layout.ts';
+import { onlineParts } from './online-parts.ts';
+import type { OnlineStore } from './online-store.ts';
 import { createOnlineWriter } from './online-writer.ts';
 import { type FeatureContext, withSources } from './open-sources.ts';
 import { type SourceTable, type SourceTables, sourceOf } from './source-table.ts';
 import { foreignSpine, ownSpine } from './spine.ts';
 import { durationInterval } from './time-sql.ts';
-import { windowFeatures, windowSql } from './window-view.ts';
 
 export interface MaterializeInput {
   pipeline: string;
@@ -84,111 +82,23 @@ export async function materializeViews(
 ): Promise<Materialized> {
   const { pipeline, spine: spec, views, sources, asOf } = request;
   const namespace = onlineNamespace(pipeline, spec, views);
-  const now = timestampLiteral(asOf);
   const source = sourceOf(sources, spec.source, 'spine');
-  const relation = `(SELECT ${now} AS predict_at, * FROM ${request.entities})`;
+  const relation = `(SELECT ${timestampLiteral(asOf)} AS predict_at, * FROM ${request.entities})`;
   const spine = await foreignSpine(db, { spec, views, source, table: '__entities', relation });
-  const writer = createOnlineWriter(db, store, asOf, request.signal);
-
-  const lookups: (OnlineLookup & { keys: KeyPair[] })[] = [];
-  for (const view of views.filter(isJoined)) {
-    for (const part of await viewParts(db, view, { spine, sources, now })) {
-      // The features' names are part of the name: rows of another layout are never read as this one's.
-      const id = `${namespace}/${view.name}/${part.features.map(({ name }) => name).join(',')}`;
-      await writer.write(
-        id,
-        part.keyColumns,
-        part.features.map(({ name }) => name),
-        part.relation,
-        part.timed,
-      );
-      const ttl = view.kind === 'latest' && view.ttl !== undefined ? { ttl: view.ttl } : {};
-      lookups.push({ id, view: view.name, features: part.features, absent: part.absent, keys: part.keys, ...ttl });
-    }
-  }
-  const features = featuresInOrder(views, spine, lookups);
+  const { parts, features } = await onlineParts(namespace, views, sources, spine);
   checkNames(features, [...spec.key, 'predict_at']);
-  const entity = { id: `${namespace}/entity`, features: spine.fields };
-  const entities = await writer.writeEntities(
-    entity.id,
-    spec.key,
-    spine,
-    lookups.map(({ keys }) => keys),
-  );
-  const layout: OnlineLayout = {
-    asOf,
-    key: spec.key,
-    entity,
-    lookups: lookups.map(({ keys: _, ...lookup }) => lookup),
-    features,
-  };
-  await writeLayout(store, namespace, layout);
-  return { namespace, asOf, entities, ...writer.counts };
-}
 
-interface ViewPart {
-  /** `k` has the key columns, `v` the values. */
-  relation: string;
-  keyColumns: string[];
-  keys: KeyPair[];
-  features: OnlineLookup['features'];
-  absent: OnlineValue[];
-  /** Whether the relation has `__event` and `__known` of its own; otherwise the values are as of asOf. */
-  timed: boolean;
-}
-
-/** A view's values for every key that its source knows, one part for each look-up. */
-async function viewParts(
-  db: DuckDb,
-  view: LatestView | WindowView,
-  { spine, sources, now }: { spine: Spine; sources: SourceTables; now: string },
-): Promise<ViewPart[]> {
-  const source = sourceOf(sources, view.source, `features.${view.name}`);
-  const keys = joinKeys(view.by, spine.columns, source, view.name);
-  const table = identifier(`__keys_${view.name}`);
-  const columns = keys.map(({ sourceSql, spineColumn }) => `${sourceSql} AS ${identifier(spineColumn)}`).join(', ');
-  const present = keys.map(({ sourceSql }) => `${sourceSql} IS NOT NULL`).join(' AND ');
-  await db.run(`CREATE OR REPLACE TEMP TABLE ${table} AS SELECT row_number() OVER () AS __row, ${now} AS __at, *
-    FROM (SELECT DISTINCT ${columns} FROM ${source.relation} WHERE ${source.good} AND ${present})`);
-  const types = new Map(keys.map(({ spineColumn, type }) => [spineColumn, type]));
-  const common = { keys, keyColumns: keys.map(({ spineColumn }) => spineColumn) };
-  if (view.kind === 'window') {
-    const plan = await compileWindow(view, sources, types);
-    const features = windowFeatures(plan);
-    return (await windowSql(plan, table)).map(({ names, sql }) => ({
-      ...common,
-      relation: `${table} k JOIN (${sql}) v USING (__row)`,
-      features: features.filter(({ name }) => names.includes(name)),
-      absent: plan.measures
-        .filter(({ aggregate: { name } }) => names.includes(name))
-        .map(({ aggregate: { fn } }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),
-      timed: false,
-    }));
+  const writer = createOnlineWriter(db, store, asOf, request.signal);
+  const lookups: OnlineLookup[] = [];
+  for (const [place, part] of parts.entries()) {
+    const { table } = await keysTable(db, part, place);
+    const newestUs = await writer.writePart({ part, keys: table, fromId: 0, written: async () => undefined });
+    lookups.push({ ...part.lookup, sinceUs: Date.parse(asOf) * 1000, newestUs: newestUs ?? null });
   }
-  const plan = await compileLatest(view, sources, types);
-  return (await latestLookups(plan, table)).map(({ outputs, sql }) => {
-    const names = new Set(outputs.map(({ name }) => name));
-    const features = plan.outputs.filter(({ name }) => names.has(name)).map(({ feature }) => feature);
-    return {
-      ...common,
-      relation: `${table} k JOIN (${sql}) v USING (__row)`,
-      features,
-      absent: features.map(() => null),
-      timed: true,
-    };
-  });
-}
-
-function featuresInOrder(views: FeatureView[], spine: Spine, lookups: OnlineLookup[]): OnlineLayout['features'] {
-  return views.flatMap((view) => {
-    if (view.kind === 'fields') return spine.fields.filter((feature) => feature.view === view.name);
-    const found = lookups.filter((lookup) => lookup.view === view.name).flatMap(({ features }) => features);
-    if (!isJoined(view)) return [];
-    // A view's look-ups are grouped by when values are known; its features keep the order they were declared in.
-    const declared =
-      view.kind === 'window' ? view.aggregate.map(({ name }) => name) : view.fields.map(({ name }) => name);
-    const place = (name: string) =>
-      declared.findIndex((field) => name === field || name === `${field}_sin` || name === `${field}_cos`);
-    return found.sort((a, b) => place(a.name) - place(b.name));
-  });
+  const entity = { id: `${namespace}/entity`, features: spine.fields };
+  const keys = parts.map((part) => part.keys);
+  const entities = await writer.writeEntities(entity.id, spec.key, spine, keys);
+  const computed = views.filter((view) => view.kind === 'calendar' || view.kind === 'derived');
+  await writeLayout(store, namespace, { asOf, key: spec.key, entity, lookups, computed, features });
+  return { namespace, asOf, entities, ...writer.counts };
 }

@@ -3,11 +3,31 @@
  * on. The reader needs no SQL engine and no source.
  */
 import type { FeatureInfo } from '../spec/artifacts.ts';
-import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
+import type { AgeSpec, Aggregate, CalendarView, DerivedView, FeatureView, SpineSpec } from '../spec/pipeline.ts';
 import { digestOf } from '../store/digest.ts';
 import type { OnlineStore, OnlineValue } from './online-store.ts';
 
-/** Values of one view that are looked up together, by one key. */
+/** How the kept rows of a view answer. */
+export type OnlineRead =
+  | {
+      kind: 'latest';
+      ttl?: string;
+      /** Forecasts: rows count so much before their event time. */
+      aheadUs: number;
+      /** By feature: whether it is the age of the row, in this unit, and not a value of it. */
+      ages: (AgeSpec['unit'] | null)[];
+    }
+  | {
+      kind: 'window';
+      /** Length of the window; null = all history. */
+      overUs: number | null;
+      /** Only the newest so many rows. */
+      last: number | null;
+      /** By feature. */
+      measures: Pick<Aggregate, 'fn' | 'q'>[];
+    };
+
+/** Values of one view that are looked up together, by one key, and are known together. */
 export interface OnlineLookup {
   /** View's name in the online store. */
   id: string;
@@ -15,8 +35,13 @@ export interface OnlineLookup {
   features: FeatureInfo[];
   /** What a feature is where the entity has no row: null, or 0 for a count of nothing. */
   absent: OnlineValue[];
-  /** An older row no longer answers; absent = it always does. */
-  ttl?: string;
+  /** By column of the kept rows: whether it holds texts. */
+  texts: boolean[];
+  read: OnlineRead;
+  /** Rows that were written as of an earlier time than this count no longer: the view was written anew since, as a whole. */
+  sinceUs: number;
+  /** Newest event that was known, in microseconds since 1970; null where there is none. */
+  newestUs: number | null;
 }
 
 export interface OnlineLayout {
@@ -26,13 +51,18 @@ export interface OnlineLayout {
   /** Spine row by its key: values of `features`, then for each look-up the key to look up (null = unknown). */
   entity: { id: string; features: FeatureInfo[] };
   lookups: OnlineLookup[];
+  /** Views that are computed from the time and from the features before them. */
+  computed: (CalendarView | DerivedView)[];
   /** All features, in the pipeline's order. */
   features: FeatureInfo[];
 }
 
+/** Raised when what is stored changes its shape: features of an older Refit then lie elsewhere, and are never misread. */
+const LAYOUT_VERSION = 2;
+
 /** Where the features of a pipeline lie; another set of views lies elsewhere, so that two versions can serve side by side. */
 export function onlineNamespace(pipeline: string, spine: SpineSpec, views: FeatureView[]): string {
-  return `${pipeline}/${digestOf({ key: spine.key, source: spine.source, views }).slice(0, 16)}`;
+  return `${pipeline}/${digestOf({ layout: LAYOUT_VERSION, key: spine.key, source: spine.source, views }).slice(0, 16)}`;
 }
 
 /** An entity's key as text. `['JFK', 'AA']` → `["JFK","AA"]`; null when a part is missing, because NULL matches nothing. */

@@ -1,13 +1,16 @@
 /** Feature value as it is served: float32 as a number, a category as text, null = missing. */
 export type OnlineValue = number | string | null;
 
+/** What is stored: values, and bytes that only the reader understands. */
+export type StoredValue = OnlineValue | Uint8Array;
+
 /**
  * One entity's values in one view. Times are microseconds since 1970 UTC; -Infinity where there is no event time or the
  * row was known always.
  */
 export interface OnlineRow {
   key: string;
-  values: OnlineValue[];
+  values: StoredValue[];
   eventAtUs: number;
   knownAtUs: number;
 }

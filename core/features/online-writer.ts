@@ -1,35 +1,57 @@
 /** From relations to rows of the online store, some thousand at a time. */
+import type { DuckDBDataChunk } from '@duckdb/node-api';
 import { type DuckDb, identifier } from '../dataset/duckdb.ts';
+import type { AggregateValue } from './aggregate.ts';
 import type { Spine } from './compile.ts';
 import type { KeyPair } from './join-keys.ts';
+import { RowKeeper } from './keep-rows.ts';
+import { packKept } from './kept-rows.ts';
 import { entityKey } from './online-layout.ts';
-import type { OnlineRow, OnlineStore, OnlineValue } from './online-store.ts';
+import type { OnlinePart } from './online-parts.ts';
+import { keptRowsSql, LEADING } from './online-rows-sql.ts';
+import type { OnlineRow, OnlineStore, StoredValue } from './online-store.ts';
 
-/** Writes relations into an online store, for one materialisation. */
+/** Keys that are written together. */
+const BATCH_KEYS = 2_000;
+
+export interface WritePart {
+  part: OnlinePart;
+  /** Table with `__id`, `__k0`, …: the keys to write. */
+  keys: string;
+  /** Keys before this one are written already. */
+  fromId: number;
+  /** Told when all keys before an id are in the store. */
+  written(id: number): Promise<void>;
+}
+
+/** Writes into an online store, for one materialisation. */
 export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string, signal: AbortSignal | undefined) {
   const asOfUs = Date.parse(asOf) * 1000;
   const counts = { rows: 0, written: 0 };
+  const put = async (id: string, rows: OnlineRow[]) => {
+    counts.rows += rows.length;
+    counts.written += await store.put(id, rows);
+  };
   return {
     counts,
-    /** One row a key, from a relation of `k` (keys) and `v` (values); as of asOf unless `v` says when it happened. */
-    async write(id: string, keys: string[], values: string[], relation: string, timed: boolean): Promise<void> {
-      const times = timed ? [timeSql('v.__event'), timeSql('v.__known')] : ['NULL', 'NULL'];
-      const columns = [
-        ...keys.map((key) => `k.${identifier(key)}::VARCHAR`),
-        ...times,
-        ...values.map((name) => `v.${identifier(name)}`),
-      ];
-      await eachChunk(db, `SELECT ${columns.join(', ')} FROM ${relation}`, async (rows) => {
+    /** The kept rows of each key, as of asOf. @returns the newest event among them, microseconds; undefined where there is none */
+    async writePart({ part, keys, fromId, written }: WritePart): Promise<number | undefined> {
+      let newestUs: number | undefined;
+      let batch: OnlineRow[] = [];
+      const flush = async (nextId: number) => {
         signal?.throwIfAborted();
-        const packed = rows.flatMap((row): OnlineRow[] => {
-          const key = entityKey(texts(row, 0, keys.length));
-          const [event, known] = row.slice(keys.length, keys.length + 2) as [number | null, number | null];
-          const own = row.slice(keys.length + 2);
-          return key === null ? [] : [{ key, values: own, eventAtUs: event ?? asOfUs, knownAtUs: known ?? asOfUs }];
-        });
-        counts.rows += packed.length;
-        counts.written += await store.put(id, packed);
-      });
+        await put(part.lookup.id, batch);
+        batch = [];
+        await written(nextId);
+      };
+      const stream = keyedRows(db, keptRowsSql(part, keys, asOf, fromId), part, asOfUs);
+      for await (const { id, key, keeper } of stream) {
+        if (keeper.newestUs !== undefined) newestUs = Math.max(newestUs ?? keeper.newestUs, keeper.newestUs);
+        batch.push({ key, values: packKept(keeper.rows()), eventAtUs: asOfUs, knownAtUs: asOfUs });
+        if (batch.length >= BATCH_KEYS) await flush(id + 1);
+      }
+      if (batch.length > 0) await flush(Number.MAX_SAFE_INTEGER);
+      return newestUs;
     },
     /** Spine rows: their fields, then the key of each look-up. @returns how many */
     async writeEntities(id: string, key: string[], spine: Spine, lookups: KeyPair[][]): Promise<number> {
@@ -38,37 +60,66 @@ export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string,
       const columns = [...key.map((name) => `s.${identifier(name)}::VARCHAR`), ...fields, ...parts];
       const starts = lookups.map((_, i) => key.length + fields.length + lookups.slice(0, i).flat().length);
       let entities = 0;
-      await eachChunk(db, `SELECT ${columns.join(', ')} FROM ${spine.relation} s`, async (rows) => {
+      for await (const chunk of chunks(db, `SELECT ${columns.join(', ')} FROM ${spine.relation} s`)) {
         signal?.throwIfAborted();
-        const packed = rows.flatMap((row): OnlineRow[] => {
+        const packed = (chunk.getRows() as StoredValue[][]).flatMap((row): OnlineRow[] => {
           const entity = entityKey(texts(row, 0, key.length));
           const wanted = lookups.map(({ length }, i) => entityKey(texts(row, starts[i] as number, length)));
           const values = [...row.slice(key.length, key.length + fields.length), ...wanted];
           return entity === null ? [] : [{ key: entity, values, eventAtUs: asOfUs, knownAtUs: asOfUs }];
         });
         entities += packed.length;
-        counts.rows += packed.length;
-        counts.written += await store.put(id, packed);
-      });
+        await put(id, packed);
+      }
       return entities;
     },
   };
 }
 
-function texts(row: OnlineValue[], start: number, length: number): (string | null)[] {
+function texts(row: StoredValue[], start: number, length: number): (string | null)[] {
   return row.slice(start, start + length) as (string | null)[];
 }
 
-/** Microseconds as a number; infinities as they are. */
-function timeSql(column: string): string {
-  return `CASE WHEN isfinite(${column}) THEN epoch_us(${column})::DOUBLE
-    WHEN ${column} < TIMESTAMP '1970-01-01' THEN '-infinity'::DOUBLE ELSE 'infinity'::DOUBLE END`;
+interface KeyedRows {
+  id: number;
+  key: string;
+  keeper: RowKeeper;
 }
 
-/** Rows of numbers, texts and nulls, some thousand at a time. */
-async function eachChunk(db: DuckDb, sql: string, use: (rows: OnlineValue[][]) => Promise<void>): Promise<void> {
-  const result = await db.connection.run(sql);
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
-    await use(chunk.getRows() as OnlineValue[][]);
+/** The rows of each key, gathered; one key at a time is in memory. */
+async function* keyedRows(db: DuckDb, sql: string, part: OnlinePart, asOfUs: number): AsyncGenerator<KeyedRows> {
+  const parts = part.keys.length;
+  let current: KeyedRows | undefined;
+  for await (const chunk of chunks(db, sql)) {
+    const numbers = (column: number) => (chunk.getColumnVector(column) as unknown as { items: Float64Array }).items;
+    const [ids, events, knowns] = [numbers(0), numbers(1), numbers(2)];
+    const keys = part.keys.map((_key, i) => chunk.getColumnVector(LEADING + i));
+    const values = part.lookup.texts.map((text, i) => reader(chunk, LEADING + parts + i, text));
+    for (let row = 0; row < chunk.rowCount; row++) {
+      if (ids[row] !== current?.id) {
+        if (current) yield current;
+        const key = entityKey(keys.map((vector) => vector.getItem(row) as string | null)) as string;
+        current = { id: ids[row] as number, key, keeper: new RowKeeper(part.lookup, asOfUs) };
+      }
+      const knownUs = knowns[row] as number;
+      if (!Number.isNaN(knownUs))
+        current?.keeper.add(events[row] as number, knownUs, (column) => values[column]?.(row) ?? null);
+    }
   }
+  if (current) yield current;
+}
+
+/** Reads a column by row; NaN stands for a missing number. */
+function reader(chunk: DuckDBDataChunk, column: number, text: boolean): (row: number) => AggregateValue {
+  const vector = chunk.getColumnVector(column);
+  if (text) return (row) => vector.getItem(row) as string | null;
+  const { items } = vector as unknown as { items: Float64Array };
+  return (row) => (Number.isNaN(items[row]) ? null : (items[row] as number));
+}
+
+/** The result of a query as it comes: it is never in memory as a whole. */
+async function* chunks(db: DuckDb, sql: string): AsyncGenerator<DuckDBDataChunk> {
+  const result = await db.connection.stream(sql);
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk())
+    yield chunk;
 }

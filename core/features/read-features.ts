@@ -1,9 +1,11 @@
 /** Features of entities from the online store: the spine row by its key, from there the keys of the other views. */
 import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
-import { shift } from '../spec/time.ts';
-import { entityKey, type OnlineLookup, readLayout } from './online-layout.ts';
-import type { OnlineRow, OnlineStore, OnlineValue } from './online-store.ts';
+import { calendarValues } from './calendar.ts';
+import { derivedValues } from './derive.ts';
+import { answerer } from './online-answer.ts';
+import { entityKey, type OnlineLayout, type OnlineLookup, readLayout } from './online-layout.ts';
+import type { OnlineStore, OnlineValue } from './online-store.ts';
 
 export interface FeatureVector {
   /** False where no spine row of that key was materialised: then every feature is missing. */
@@ -46,21 +48,36 @@ export async function readFeatures(
     keys.map((key) => spineKey(layout.key, key)),
   );
   const own = layout.entity.features;
-  const vectors = entities.map((entity) =>
-    vectorOf(
-      own,
-      entity?.values,
-      own.map(() => null),
-      entity !== undefined,
-    ),
-  );
-  await Promise.all(
-    layout.lookups.map(async (lookup, position) => {
+  const answers = await Promise.all(
+    layout.lookups.map((lookup, position) => {
       const wanted = entities.map((entity) => entity?.values[own.length + position] ?? null);
-      await addLookup(store, lookup, wanted as (string | null)[], vectors, at);
+      return lookUp(store, lookup, wanted as (string | null)[], at);
     }),
   );
+  const vectors = entities.map((entity, i): FeatureVector => {
+    if (!entity) return { found: false, values: Object.fromEntries(layout.features.map(({ name }) => [name, null])) };
+    const values: FeatureVector['values'] = {};
+    assign(values, own, entity.values as OnlineValue[]);
+    for (const [position, { features }] of layout.lookups.entries()) {
+      assign(values, features, answers[position]?.[i] as OnlineValue[]);
+    }
+    for (const view of layout.computed) Object.assign(values, computedValues(view, values, at));
+    return { found: true, values: Object.fromEntries(layout.features.map(({ name }) => [name, values[name] ?? null])) };
+  });
   return { asOf: layout.asOf, features: layout.features, vectors };
+}
+
+function assign(values: FeatureVector['values'], features: FeatureInfo[], from: OnlineValue[]): void {
+  for (const [i, { name }] of features.entries()) values[name] = from[i] ?? null;
+}
+
+/** What is made of the time, or of features before it. */
+export function computedValues(
+  view: OnlineLayout['computed'][number],
+  before: FeatureVector['values'],
+  at: string,
+): FeatureVector['values'] {
+  return view.kind === 'calendar' ? calendarValues(view, Date.parse(at)) : derivedValues(view, before);
 }
 
 function spineKey(columns: string[], key: Record<string, unknown>): string {
@@ -77,37 +94,17 @@ function spineKey(columns: string[], key: Record<string, unknown>): string {
   return entityKey(parts) as string;
 }
 
-async function addLookup(
+/** The values of a look-up for each wanted key; null = no key, which nothing matches. */
+async function lookUp(
   store: OnlineStore,
   lookup: OnlineLookup,
   wanted: (string | null)[],
-  vectors: FeatureVector[],
   at: string,
-) {
-  // Many entities share a key (all flights of an airport): each is fetched once.
+): Promise<OnlineValue[][]> {
+  // Many entities share a key (all flights of an airport): each is fetched and computed once.
   const distinct = [...new Set(wanted.filter((key) => key !== null))];
   const rows = await store.get(lookup.id, distinct);
-  const byKey = new Map(distinct.map((key, i) => [key, fresh(rows[i], lookup.ttl, at)]));
-  for (const [i, key] of wanted.entries()) {
-    const row = key === null ? undefined : byKey.get(key);
-    const vector = vectors[i] as FeatureVector;
-    const absent = vector.found ? lookup.absent : lookup.absent.map(() => null);
-    Object.assign(vector.values, vectorOf(lookup.features, row?.values, absent, vector.found).values);
-  }
-}
-
-/** A row exactly as old as the ttl still answers. */
-function fresh(row: OnlineRow | undefined, ttl: string | undefined, at: string): OnlineRow | undefined {
-  if (!row || ttl === undefined) return row;
-  return row.eventAtUs < shift(new Date(at), ttl, -1).getTime() * 1000 ? undefined : row;
-}
-
-function vectorOf(
-  features: FeatureInfo[],
-  values: OnlineValue[] | undefined,
-  absent: OnlineValue[],
-  found: boolean,
-): FeatureVector {
-  const from = values ?? absent;
-  return { found, values: Object.fromEntries(features.map(({ name }, i) => [name, from[i] ?? null])) };
+  const answer = answerer(lookup, at);
+  const byKey = new Map(distinct.map((key, i) => [key, answer(rows[i]).values]));
+  return wanted.map((key) => (key === null ? lookup.absent : (byKey.get(key) as OnlineValue[])));
 }

@@ -30,7 +30,7 @@ import { type Expression, knownColumns, knownSql, type SourceTable } from './sou
 import { sweep } from './sweep.ts';
 
 /** One aggregate of a view, checked. */
-interface Measure {
+export interface Measure {
   aggregate: Aggregate;
   feature: FeatureInfo;
   /** The aggregated expression; undefined: rows are counted. */
@@ -195,10 +195,10 @@ function factsCte(plan: WindowPlan, measures: Measure[], spine: string): string 
   )`;
 }
 
-const eventSql = ({ event }: WindowPlan) => `(${event.sql})::TIMESTAMP`;
+export const eventSql = ({ event }: WindowPlan) => `(${event.sql})::TIMESTAMP`;
 
 /** When all of these measures are known. */
-function measuresKnown({ event, keys }: WindowPlan, measures: Measure[]): string {
+export function measuresKnown({ event, keys }: WindowPlan, measures: Measure[]): string {
   const values = measures.flatMap(({ value }) => value ?? []);
   return knownSql([event, ...values, ...keys.map((key) => key.source)]);
 }
@@ -221,13 +221,8 @@ async function sweptSql(
   spine: string,
 ): Promise<{ names: string[]; sql: string }[]> {
   const { source, keys, overSeconds, last } = plan;
-  const groups = new Map<string, Measure[]>();
-  for (const measure of swept) {
-    const id = knownColumns(measure.value ? [measure.value] : []).join();
-    groups.set(id, [...(groups.get(id) ?? []), measure]);
-  }
   const parts = [];
-  for (const measures of groups.values()) {
+  for (const measures of measureGroups(swept)) {
     const [event, known] = [eventSql(plan), measuresKnown(plan, measures)];
     const table = await sweep(source.db, {
       ...{ keys, spine, overSeconds, last, event, known, gone: source.gone },
@@ -244,4 +239,14 @@ async function sweptSql(
     });
   }
   return parts;
+}
+
+/** Measures by when they are known. */
+export function measureGroups(all: Measure[]): Measure[][] {
+  const groups = new Map<string, Measure[]>();
+  for (const measure of all) {
+    const id = knownColumns(measure.value ? [measure.value] : []).join();
+    groups.set(id, [...(groups.get(id) ?? []), measure]);
+  }
+  return [...groups.values()];
 }

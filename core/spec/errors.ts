@@ -79,6 +79,12 @@ export const ERRORS = {
   REFIT_ONLINE_REFUSED: fatal(
     'Mend what Redis says: password or database in REFIT_ONLINE, its memory, a read-only replica.',
   ),
+  REFIT_ONLINE_STALE: fatal(
+    'Materialize the features again: `refit features materialize`, or a run, more often than now.',
+  ),
+  REFIT_ONLINE_WINDOW_TOO_LARGE: fatal(
+    'Shorten the window, or ask for count, sum, avg, std, min or max of it instead.',
+  ),
   REFIT_STORE_CORRUPT: passing('Run again: the damaged artefact is made anew from its inputs.'),
   REFIT_REGISTRY_DAMAGED: fatal(
     'Restore the named object from a backup; `refit audit <model>` tells which entries can be trusted.',

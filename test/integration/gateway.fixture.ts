@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { withDuckDb } from '../../core/dataset/duckdb.ts';
+import { packKept } from '../../core/features/kept-rows.ts';
 import { createLmdbOnlineStore } from '../../core/features/lmdb-online-store.ts';
 import { entityKey, onlineNamespace, writeLayout } from '../../core/features/online-layout.ts';
 import { exportNativeModel } from '../../core/onnx/export-model.ts';
@@ -114,7 +115,14 @@ async function writeFeatures(root: string, model: string): Promise<void> {
   const at = (iso: string) => ({ eventAtUs: Date.parse(iso) * 1000, knownAtUs: Date.parse(iso) * 1000 });
   const entity = { id: `${namespace}/entity`, features: FEATURES.slice(0, 2) };
   const weather = {
-    ...{ id: `${namespace}/weather`, view: 'weather', features: FEATURES.slice(2), absent: [null], ttl: '6h' },
+    ...{ id: `${namespace}/weather`, view: 'weather', features: FEATURES.slice(2), absent: [null], texts: [false] },
+    ...{ read: { kind: 'latest' as const, ttl: '6h', aheadUs: 0, ages: [null] }, sinceUs: 0 },
+    newestUs: Date.parse('2013-12-31T22:00:00Z') * 1000,
+  };
+  const kept = (degrees: number, iso: string) => {
+    const times = Float64Array.of(Date.parse(iso) * 1000);
+    const rows = { eventsUs: times, knownUs: times, columns: [Float64Array.of(degrees)], tile: undefined };
+    return { values: packKept({ ...rows, untilUs: Infinity }), ...at(AS_OF) };
   };
   const key = (name: string) => entityKey([name]) as string;
   await store.put(entity.id, [
@@ -122,11 +130,11 @@ async function writeFeatures(root: string, model: string): Promise<void> {
     { key: key('B'), values: [500, 'UA', key('LGA')], ...at(AS_OF) },
   ]);
   await store.put(weather.id, [
-    { key: key('JFK'), values: [20], ...at('2013-12-31T22:00:00Z') },
-    { key: key('LGA'), values: [30], ...at('2013-12-31T12:00:00Z') },
+    { key: key('JFK'), ...kept(20, '2013-12-31T22:00:00Z') },
+    { key: key('LGA'), ...kept(30, '2013-12-31T12:00:00Z') },
   ]);
   await writeLayout(store, namespace, {
-    ...{ asOf: AS_OF, key: ['flight_id'], entity, lookups: [weather], features: FEATURES },
+    ...{ asOf: AS_OF, key: ['flight_id'], entity, lookups: [weather], computed: [], features: FEATURES },
   });
   await store.close();
 }

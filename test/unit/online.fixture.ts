@@ -10,8 +10,10 @@ export interface OnlineBench extends Bench {
   openStore(): OnlineStore;
   /** A folder's name below `scratch` that nobody had before. */
   fresh(name: string): string;
-  /** A trip is planned ten hours ahead, gets its bus two hours before it leaves, and arrives after one hour and its delay. */
-  publishTrips(trips: Trip[], buses: Bus[]): Promise<Record<string, Snapshot>>;
+  /**
+   * A trip is planned ten hours ahead, gets its bus two hours before it leaves, and arrives after one hour and its delay. What
+   * becomes known later than `knownBy` is not known yet. */
+  publishTrips(trips: Trip[], buses: Bus[], knownBy?: number): Promise<Record<string, Snapshot>>;
 }
 
 export async function createOnlineBench(): Promise<OnlineBench> {
@@ -27,7 +29,7 @@ export async function createOnlineBench(): Promise<OnlineBench> {
       stores.push(store);
       return store;
     },
-    publishTrips: (trips, buses) => publish(bench, trips, buses),
+    publishTrips: (trips, buses, knownBy = Infinity) => publish(bench, trips, buses, knownBy),
     async remove() {
       await Promise.all(stores.map((store) => store.close()));
       await bench.remove();
@@ -74,7 +76,8 @@ export interface Bus {
 
 const quoted = (value: string | null) => (value === null ? 'NULL' : `'${value.replaceAll("'", "''")}'`);
 
-async function publish(bench: Bench, trips: Trip[], buses: Bus[]): Promise<Record<string, Snapshot>> {
+async function publish(bench: Bench, trips: Trip[], buses: Bus[], knownBy: number): Promise<Record<string, Snapshot>> {
+  const known = (hour: number) => time(hour > knownBy ? Infinity : hour);
   const tripRows = trips.map(({ town, bus, leaves, delay }, i) => {
     const arrives = time(leaves + 1 + delay);
     return [
@@ -84,18 +87,18 @@ async function publish(bench: Bench, trips: Trip[], buses: Bus[]): Promise<Recor
       time(leaves),
       arrives,
       String(delay),
-      time(leaves - 10),
-      time(leaves - 2),
-      arrives,
+      known(leaves - 10),
+      known(leaves - 2),
+      known(leaves + 1 + delay),
       time(leaves),
       time(Infinity),
     ];
   });
-  const busRows = buses.map(({ number, seats, color, known }) => [
+  const busRows = buses.map(({ number, seats, color, known: times }) => [
     String(number),
     String(seats),
     quoted(color),
-    ...known.map(time),
+    ...times.map(known),
     time(null),
     time(Infinity),
   ]);

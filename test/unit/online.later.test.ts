@@ -1,0 +1,168 @@
+/** Features that are read later than they were written: right at the time of reading. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { identifier, withDuckDb } from '../../core/dataset/duckdb.ts';
+import { timestampLiteral } from '../../core/dataset/time-sql.ts';
+import { joinViews } from '../../core/features/compile.ts';
+import { materializeOnline } from '../../core/features/materialize.ts';
+import { openSources } from '../../core/features/open-sources.ts';
+import { readFeatures } from '../../core/features/read-features.ts';
+import { sourceOf } from '../../core/features/source-table.ts';
+import { foreignSpine } from '../../core/features/spine.ts';
+import type { Snapshot } from '../../core/spec/artifacts.ts';
+import type { FeatureView, WindowView } from '../../core/spec/pipeline.ts';
+import { iso } from './features.fixture.ts';
+import { type Bus, createOnlineBench, type OnlineBench, SPINE, type Trip, VIEWS } from './online.fixture.ts';
+
+let bench: OnlineBench;
+beforeAll(async () => {
+  bench = await createOnlineBench();
+});
+afterAll(() => bench.remove());
+
+const ALL: WindowView['aggregate'] = [
+  { name: 'count', fn: 'count' },
+  { name: 'with_bus', fn: 'count', expr: 'bus' },
+  { name: 'sum', fn: 'sum', expr: 'delay / 7' },
+  { name: 'avg', fn: 'avg', expr: 'delay / 3' },
+  { name: 'std', fn: 'std', expr: 'delay / 3 + 1000' },
+  { name: 'min', fn: 'min', expr: 'delay / 3' },
+  { name: 'max', fn: 'max', expr: 'delay / 3' },
+  { name: 'median', fn: 'quantile', expr: 'delay / 3', q: 0.5 },
+  { name: 'p90', fn: 'quantile', expr: 'delay', q: 0.9 },
+  { name: 'buses', fn: 'distinct', expr: 'bus' },
+  { name: 'newest', fn: 'last', expr: 'delay / 3' },
+  { name: 'newest_town', fn: 'last', expr: "nullif(town, 'rome')" },
+  { name: 'late', fn: 'share', expr: 'delay > 1' },
+];
+const aggregate = (prefix: string) => ALL.map((one) => ({ ...one, name: `${prefix}_${one.name}` }));
+/** Every kind of view; `leaves` is known ten hours ahead, so that rows come due after they were written. */
+const ALL_VIEWS: FeatureView[] = [
+  ...VIEWS,
+  {
+    kind: 'window',
+    name: 'w_time',
+    source: 'trips',
+    by: { town: 'town' },
+    over: '6h',
+    on: 'leaves',
+    aggregate: aggregate('t'),
+  },
+  {
+    kind: 'window',
+    name: 'w_count',
+    source: 'trips',
+    by: { town: 'town' },
+    over: '9h',
+    last: 3,
+    on: 'leaves',
+    aggregate: aggregate('c'),
+  },
+  { kind: 'window', name: 'w_all', source: 'trips', by: { town: 'town' }, on: 'leaves', aggregate: aggregate('a') },
+  {
+    kind: 'window',
+    name: 'w_newest',
+    source: 'trips',
+    by: { bus: 'bus' },
+    last: 2,
+    on: 'arrives',
+    aggregate: aggregate('n'),
+  },
+  {
+    ...{ kind: 'latest', name: 'l_next', source: 'trips', by: { town: 'town' }, on: 'leaves', ttl: '4h' },
+    fields: [
+      { name: 'l_bus', expr: 'bus' },
+      { name: 'l_id', expr: 'id' },
+    ],
+    age: [{ name: 'l_age', unit: 'm' }],
+  },
+  {
+    ...{ kind: 'latest', name: 'l_ahead', source: 'trips', by: { town: 'town' }, on: 'leaves', ttl: '5h', ahead: '3h' },
+    fields: [
+      { name: 'f_id', expr: 'id' },
+      { name: 'f_delay', expr: 'delay' },
+    ],
+  },
+  {
+    ...{ kind: 'calendar', name: 'clock', zone: 'Europe/Oslo' },
+    parts: [
+      { name: 'k_hour', part: 'hour', cyclical: true },
+      { name: 'k_day', part: 'weekday' },
+    ],
+  },
+  {
+    ...{ kind: 'derived', name: 'made' },
+    fields: [
+      { name: 'm_ratio', op: 'ratio', of: ['t_sum', 't_count'] },
+      { name: 'm_cross', op: 'cross', of: ['town', 'k_day'] },
+    ],
+  },
+];
+
+interface Asked {
+  views: FeatureView[];
+  trips: Trip[];
+  buses: Bus[];
+  written: number;
+  /** Hours, in order; sources are opened as of the last. */
+  read: number[];
+}
+
+/** Online: written at one time, with everything in the sources, and read at others. */
+async function online({ views, trips, buses, written, read }: Asked, keys: string[]) {
+  const snapshots = await bench.publishTrips(trips, buses);
+  const store = bench.openStore();
+  const request = { pipeline: 'p', spine: { ...SPINE, online: '30d' }, views, snapshots, asOf: iso(written) };
+  const { namespace } = await materializeOnline(request, store, bench.context());
+  const answers = read.map(async (hour) => {
+    const asked = keys.map((id) => ({ id }));
+    const { vectors } = await readFeatures(store, namespace, asked, iso(hour));
+    return vectors.map(({ values }) => values);
+  });
+  return Promise.all(answers);
+}
+
+/** Offline: joined at the times of reading, over what was known at the time of writing. */
+async function offline({ views, trips, buses, written, read }: Asked, keys: string[]) {
+  const snapshots: Record<string, Snapshot> = await bench.publishTrips(trips, buses, written);
+  return withDuckDb({ scratch: bench.scratch }, async (db) => {
+    const sources = await openSources(db, snapshots, bench.blobs, iso(Math.max(...read)));
+    const ids = `unnest([${keys.map((key) => `'${key}'`).join(', ')}]) AS id`;
+    const relation = `(${read.map((hour) => `SELECT ${timestampLiteral(iso(hour))} AS predict_at, ${ids}`).join(' UNION ALL ')})`;
+    const source = sourceOf(sources, 'trips', '');
+    const spine = await foreignSpine(db, { spec: SPINE, views, source, table: '__asked_later', relation });
+    const { relation: joined, features } = await joinViews({ spine, views, sources });
+    const names = features.map(({ name }) => `f.${identifier(name)}`).join(', ');
+    const rows = await db.rows(
+      `SELECT ${names} FROM __asked_later s JOIN ${joined} f USING (__row) ORDER BY s.__at, right('0' || s.id[2:], 2)`,
+    );
+    return read.map((_hour, i) => rows.slice(i * keys.length, (i + 1) * keys.length));
+  });
+}
+
+const trip = fc.record<Trip>({
+  town: fc.option(fc.constantFrom('oslo', 'rome'), { freq: 10 }),
+  bus: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 10 }),
+  leaves: fc.integer({ min: 0, max: 30 }),
+  delay: fc.integer({ min: 0, max: 5 }),
+});
+
+describe('what is read later than it was written', () => {
+  test('is what a join at the time of reading gives, over what was known at the time of writing', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(trip, { minLength: 20, maxLength: 60 }),
+        fc.integer({ min: 5, max: 25 }),
+        async (trips, written) => {
+          const read = [0, 1, 2, 4, 7, 11].map((later) => written + later);
+          const asked = { views: ALL_VIEWS, trips, buses: [], written, read };
+          // Only those that could be asked for when it was written: a row that nobody knew has no place in the store.
+          const keys = trips.flatMap(({ leaves }, i) => (leaves - 10 <= written ? [`t${i}`] : []));
+          if (keys.length === 0) return;
+          expect(await online(asked, keys)).toEqual(await offline(asked, keys));
+        },
+      ),
+      { numRuns: 4 },
+    );
+  }, 120_000);
+});
