@@ -12,6 +12,7 @@ const AREAS = [
   'registry',
   'drift',
   'webhooks',
+  'openlineage',
 ];
 
 /** What a folder may import of ours, besides itself; what is not listed is forbidden. */

@@ -16,7 +16,7 @@ export type PrepareActivities = ReturnType<typeof createPrepareActivities>;
 const isRunInput = new Ajv2020({ strict: false }).compile<RunInput>(RunInput);
 
 /** What a run does before its first stage: pins the pipeline it was started with. */
-export function createPrepareActivities({ blobs, objects, places, webhook }: Refit) {
+export function createPrepareActivities({ blobs, objects, places, webhook, openLineage }: Refit) {
   return {
     /** Checks the argument, evaluates the pipeline, stores the spec. `startedAt` stands in for the clock. */
     async resolveRun({ input, startedAt, scheduledAt }: StartOfRun): Promise<ResolvedRun> {
@@ -45,6 +45,7 @@ export function createPrepareActivities({ blobs, objects, places, webhook }: Ref
         resources: spec.model.resources,
         digest: digestOf({ spec: ref.sha256, force: force ?? false, from: from ?? null }).slice(0, 16),
         announces: webhook !== undefined,
+        ...(openLineage === undefined ? {} : { lineage: true }),
         ...(scheduledAt === undefined ? {} : { notAfter: started }),
         ...(earlier ? { earlier } : {}),
       };

@@ -42,7 +42,7 @@ export function treeText(tree: LineageTree): string {
         text: `training set ${short(trainingSet.digest)}${rowsText(trainingSet.rows)}`,
         under: [
           ...views.map((view) => ({
-            text: `view ${bold(view.name)} ${short(view.digest)} ${view.kind} of ${view.source}`,
+            text: `view ${bold(view.name)} ${short(view.digest)} ${view.kind}${view.source && ` of ${view.source}`}`,
           })),
           ...sources.map(({ source, snapshot, partitions }) => ({
             text: `snapshot ${bold(source)} ${short(snapshot)}${readBy(source)}`,
@@ -90,7 +90,7 @@ export function impactText(impact: LineageImpact): string {
       ),
       ...bounded(
         views.map((view) => ({
-          text: `view ${bold(view.name)} ${short(view.digest)} ${view.kind} of ${view.source}`,
+          text: `view ${bold(view.name)} ${short(view.digest)} ${view.kind}${view.source && ` of ${view.source}`}`,
         })),
       ),
       ...bounded(

@@ -59,9 +59,11 @@ export async function watchRun(handle: WorkflowHandle, options: { quiet: boolean
 }
 
 /** What a watcher is told once: whom the run waits for. */
-function announcements({ pipeline, waiting, follows }: Progress): Record<string, string> {
+function announcements({ pipeline, waiting, follows, lineage }: Progress): Record<string, string> {
   const told: Record<string, string> = {};
   if (follows) told[follows] = dim(`  The same run is under way as ${follows}: waiting for its result.`);
+  if (lineage)
+    told.lineage = yellow('  The receiver of OpenLineage events does not answer; they are sent again for a day.');
   if (waiting) {
     const { version, until } = waiting;
     const command = `npx --no refit approve ${pipeline}@${version} --by NAME --reason TEXT`;

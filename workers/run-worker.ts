@@ -8,6 +8,7 @@ import { ErrorsInterceptor } from '../activities/errors-interceptor.ts';
 import { createEvaluateActivities } from '../activities/evaluate.ts';
 import { createExtractActivities } from '../activities/extract.ts';
 import { createFeatureActivities } from '../activities/features.ts';
+import { createOpenLineageActivities } from '../activities/openlineage.ts';
 import { createPrepareActivities } from '../activities/prepare.ts';
 import { createPromoteActivities } from '../activities/promote.ts';
 import { createTrainActivities } from '../activities/train.ts';
@@ -33,6 +34,7 @@ function activitiesOf(role: Role, refit: Refit): object {
     ...createPromoteActivities(refit),
     ...createDriftActivities(refit),
     ...createAnnounceActivities(refit),
+    ...createOpenLineageActivities(refit),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Every workflow that `refit-control` runs. */
 export { announceEvent } from './announce-event.ts';
 export { holdRunKey } from './hold-run-key.ts';
+export { tellLineage } from './tell-lineage.ts';
 export { trainPipeline } from './train-pipeline.ts';

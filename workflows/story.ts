@@ -27,11 +27,18 @@ export interface StageReport {
   detail(name: string, value: unknown): void;
 }
 
+/** Is told when a stage begins (ms since 1970), and what it came to. */
+export interface StageWatcher {
+  entered(stage: Stage, at: number): void;
+  finished(result: StageResult, value: unknown): void;
+}
+
 /** What those who watch a run are told: the `progress` query, the details in the UI, the search attributes. */
 export class Story {
   readonly stages: StageResult[] = [];
   readonly progress: Progress;
   #notes: string[] = [];
+  #watcher: StageWatcher | undefined;
   #entered = 0;
 
   constructor(pipeline: string, trigger: string) {
@@ -42,6 +49,11 @@ export class Story {
       this.#show();
     });
     this.attribute({ pipeline, model: pipeline, trigger });
+  }
+
+  /** From now on the watcher is told of every stage. */
+  watch(watcher: StageWatcher): void {
+    this.#watcher = watcher;
   }
 
   asOf(asOf: string): void {
@@ -71,6 +83,7 @@ export class Story {
   async stage<T>(name: Stage, work: (report: StageReport) => Promise<T>): Promise<T> {
     this.enter(name);
     const started = this.#entered;
+    this.#watcher?.entered(name, started);
     const stage: StageResult = { name, cached: true, seconds: 0 };
     const details: Record<string, unknown> = {};
     const result = await work({
@@ -89,6 +102,7 @@ export class Story {
     if (Object.keys(details).length > 0) stage.details = details;
     this.stages.push(stage);
     this.#show();
+    this.#watcher?.finished(stage, result);
     return result;
   }
 
@@ -103,6 +117,12 @@ export class Story {
     this.progress.waiting = { version, since: new Date().toISOString(), until };
     this.attribute({ version: String(version), verdict: 'waiting' });
     this.#show();
+  }
+
+  /** The run is done; who reads its lineage does not answer. */
+  lineageWaits(): void {
+    this.progress.lineage = 'waiting';
+    this.note('OpenLineage events wait for their receiver, which does not answer; they are sent again for a day.');
   }
 
   goOn(): void {

@@ -12,6 +12,7 @@ import type { RunInput, RunResult } from '../core/spec/run.ts';
 import { STAGES, type Stage } from '../core/spec/stages.ts';
 import { announceFailure } from './announcements.ts';
 import { Approval } from './approval.ts';
+import { LineageTeller } from './lineage-teller.ts';
 import { cpu } from './proxies.ts';
 import { type Claim, claimRunKey, release } from './run-key.ts';
 import { checkDrift, evaluate, extract, features, type Inspected, inspect, promote, train } from './stages.ts';
@@ -26,18 +27,25 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
   const story = new Story(String(input?.pipeline ?? ''), trigger());
   const approval = new Approval(story);
   let run: ResolvedRun | undefined;
+  let lineage: LineageTeller | undefined;
   try {
     run = await cpu.resolveRun.executeWithOptions({ summary: 'Read the pipeline, pin it' }, [{ input, ...times() }]);
     if (run.earlier) return await repeat(run.earlier, story);
+    lineage = new LineageTeller(run, story);
     story.enter('extract');
     const inspected = await inspect({ run, spec: run.spec });
     story.asOf(inspected.asOf);
     const claim = await claimKey(run, inspected.asOf, story);
-    if (claim && 'result' in claim) return await repeat(await keepOf(input, claim.result), story);
+    if (claim && 'result' in claim) {
+      const repeated = await repeat(await keepOf(input, claim.result), story);
+      await lineage.end('COMPLETE');
+      return repeated;
+    }
 
     const result = await work(input, run, inspected, { story, approval });
     const kept = input.key === undefined ? result : await cpu.recordResult({ input, result });
     if (claim) await release(claim.hold, kept);
+    await lineage.end('COMPLETE');
     return kept;
   } catch (error) {
     // A defect in this code: the server tries the task again, with the code that mends it.
@@ -47,6 +55,7 @@ export async function trainPipeline(input: RunInput): Promise<RunResult> {
     if (!isCancellation(error) && patched('announcements')) {
       await CancellationScope.nonCancellable(() => announceFailure(run, story.progress, reason));
     }
+    await lineage?.end(isCancellation(error) ? 'ABORT' : 'FAIL', reason);
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { createSourceFiles, type SourceFiles } from '../dataset/source-files.ts'
 import { createLmdbOnlineStore } from '../features/lmdb-online-store.ts';
 import type { OnlineStore } from '../features/online-store.ts';
 import { createRedisOnlineStore } from '../features/redis-online-store.ts';
+import { type OpenLineage, openLineageOf } from '../openlineage/destination.ts';
 import { RefitError } from '../spec/errors.ts';
 import { createBlobStore } from '../store/blobs.ts';
 import { createFolderStore } from '../store/folder-store.ts';
@@ -29,6 +30,10 @@ export interface Refit {
   sources: SourceFiles;
   /** Where events go; undefined when nobody wants them. */
   webhook: Webhook | undefined;
+  /** Where lineage is told; undefined when nobody wants it. */
+  openLineage: OpenLineage | undefined;
+  /** Version of Refit. */
+  version: string;
   online(): OnlineStore;
   close(): Promise<void>;
 }
@@ -60,6 +65,8 @@ export function compose(places: Places): Refit {
       limitBytes: CACHE_BYTES,
     }),
     webhook: webhookOf(process.env),
+    openLineage: openLineageOf(places.root, process.env),
+    version: manifestOf().version,
     // Opened on first use: a process that never reads online features holds no environment open.
     online: () => {
       online ??= isRedis(places.online) ? createRedisOnlineStore(places.online) : createLmdbOnlineStore(places.online);
@@ -103,9 +110,18 @@ function nativeVersions({ lightgbm }: Places): Record<Native, string> {
   };
 }
 
+interface Manifest {
+  version: string;
+  dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+}
+
+function manifestOf(): Manifest {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Manifest;
+}
+
 function pinnedVersion(name: string): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const manifest = JSON.parse(text) as Record<string, Record<string, string> | undefined>;
+  const manifest = manifestOf();
   const version = manifest.optionalDependencies?.[name] ?? manifest.dependencies?.[name];
   if (version === undefined) throw new RefitError('REFIT_INTERNAL', `package.json does not pin ${name}.`);
   return version;

@@ -34,6 +34,8 @@ export const ResolvedRun = Type.Object({
   notAfter: Type.Optional(Type.String()),
   /** Failure, rejection and waiting for approval are told to a webhook. */
   announces: Type.Optional(Type.Boolean()),
+  /** OpenLineage events are wanted. */
+  lineage: Type.Optional(Type.Boolean()),
   /** The result that was recorded under the run's idempotency key. */
   earlier: Type.Optional(RunResult),
 });

@@ -117,6 +117,9 @@ export const ERRORS = {
   REFIT_ENTITY_UNKNOWN: usage('Send raw fields instead of keys, or materialize the features of this entity first.'),
   REFIT_OVERLOADED: passing('Send again after a moment; the gateway is at the limit of its queue.'),
   REFIT_WEBHOOK_FAILED: passing('Check REFIT_WEBHOOK_URL and its receiver; delivery is tried again for a day.'),
+  REFIT_OPENLINEAGE_FAILED: passing(
+    'Check REFIT_OPENLINEAGE and its receiver or file; delivery is tried again for a day.',
+  ),
   REFIT_REJECTED: {
     exit: 3,
     retryable: false,

@@ -1,10 +1,8 @@
 /** A client library of another project that speaks the Open Inference Protocol: NVIDIA's tritonclient, from PyPI. */
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { REPOSITORY } from '../support/project.ts';
-import { execute } from '../support/services.ts';
+import { python, pythonPackages } from '../support/python.ts';
 import {
   createGatewayProject,
   expectedScore,
@@ -17,44 +15,16 @@ import {
 const CLIENT = 'tritonclient[http]==2.73.0';
 const SCRIPT = path.join(REPOSITORY, 'test/fixtures/gateway/triton_client.py');
 
-/** The folder with the client's Python packages, fetched once. */
-async function pythonPackages(): Promise<string> {
-  const version = await python(['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']);
-  const folder = path.join(REPOSITORY, '.refit/cache/python', `tritonclient-2.73.0-${version.trim()}`);
-  if (existsSync(folder)) return folder;
-  const making = `${folder}.${process.pid}`;
-  await mkdir(path.dirname(folder), { recursive: true });
-  try {
-    const quiet = ['--quiet', '--no-input', '--disable-pip-version-check', '--root-user-action=ignore'];
-    await python(['-m', 'pip', 'install', ...quiet, '--only-binary=:all:', '--target', making, CLIENT]);
-    await rename(making, folder);
-  } finally {
-    await rm(making, { recursive: true, force: true });
-  }
-  return folder;
-}
-
-/** Standard output of python3. @throws with a sentence that says what this test needs */
-async function python(args: string[], packages = ''): Promise<string> {
-  const env = { PYTHONPATH: packages, PYTHONDONTWRITEBYTECODE: '1' };
-  const missing = `This test needs python3 with pip and PyPI, for ${CLIENT}`;
-  const { code, stdout, stderr } = await execute('python3', args, { cwd: REPOSITORY, env }).catch((error) => {
-    throw new Error(`${missing}: ${error}`);
-  });
-  if (code !== 0) throw new Error(`${missing}; python3 ended with ${code}: ${stderr}`);
-  return stdout;
-}
-
 let project: GatewayProject;
 let gateway: RunningGateway;
 // biome-ignore lint/suspicious/noExplicitAny: what a script reports
 let report: any;
 beforeAll(async () => {
-  const packages = await pythonPackages();
+  const packages = await pythonPackages(CLIENT);
   project = await createGatewayProject();
   await project.promote(-2);
   gateway = await startGateway(project.root);
-  report = JSON.parse(await python([SCRIPT, `127.0.0.1:${gateway.port}`, 'flights'], packages));
+  report = JSON.parse(await python([SCRIPT, `127.0.0.1:${gateway.port}`, 'flights'], packages, CLIENT));
 });
 afterAll(async () => {
   await gateway?.end();

@@ -84,6 +84,7 @@ function stubs(script: () => Script): Activities {
     materializeOnline: () => done({ entities: 1 }),
     decide: (input) => script().decide(input),
     checkDrift: () => done({ rows: 1, drifted: [], share: 0 }),
+    emitLineage: () => true,
     announce: (event) => script().events.push(event as unknown as RunEvent) > 0,
   };
   return Object.fromEntries(

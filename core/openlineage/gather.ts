@@ -1,0 +1,58 @@
+/** Looks up in the store what an event tells beside what its moment says: columns, raw files, column lineage. */
+import { withDuckDb } from '../dataset/duckdb.ts';
+import { readSnapshot } from '../dataset/read-snapshot.ts';
+import { readExtractions } from '../registry/lineage-records.ts';
+import type { LineageMoment, LineageRun } from '../spec/openlineage.ts';
+import type { PipelineSpec } from '../spec/pipeline.ts';
+import type { BlobStore } from '../store/ports.ts';
+import { snapshotLineage, trainingSetLineage } from './column-lineage.ts';
+import { rawName, snapshotName } from './datasets.ts';
+import type { EventContext } from './events.ts';
+
+export interface GatherDeps {
+  blobs: BlobStore;
+  root: string;
+  /** Folder that DuckDB may spill to. */
+  scratch: string;
+  version: string;
+  namespace: string;
+}
+
+/** @throws RefitError REFIT_STORE_CORRUPT when the declaration or a snapshot is not in the store */
+export async function gather(run: LineageRun, moment: LineageMoment, deps: GatherDeps): Promise<EventContext> {
+  const { blobs, root, version, namespace } = deps;
+  const spec = await blobs.json<PipelineSpec>(run.spec);
+  const store = blobs.objects.address;
+  const snapshots = await snapshotsOf(run, moment, spec, deps);
+  const context: EventContext = { version, namespace, store, root, spec, snapshots };
+  const features = moment.facts.trainingSet?.features;
+  if (moment.stage !== 'features' || moment.type !== 'COMPLETE' || !features) return context;
+  const lineage = await withDuckDb({ scratch: deps.scratch }, (db) =>
+    trainingSetLineage(db, spec, features, snapshots, (source) => snapshotName(store, source)),
+  );
+  return { ...context, trainingSetLineage: lineage };
+}
+
+async function snapshotsOf(run: LineageRun, moment: LineageMoment, spec: PipelineSpec, deps: GatherDeps) {
+  const { stage, type, facts } = moment;
+  const found: EventContext['snapshots'] = {};
+  // Other stages speak of what was made of them.
+  if (stage !== null && stage !== 'extract' && stage !== 'features') return found;
+  const { objects } = deps.blobs;
+  const raw = new Map(
+    (await readExtractions(objects)).map((one) => [`${one.source} ${one.name} ${one.data}`, one.raw]),
+  );
+  for (const [source, { id }] of Object.entries(facts.snapshots ?? {})) {
+    const { columns, partitions } = await readSnapshot(objects, source, id);
+    const files = partitions.map(({ name, data }) => ({
+      ...{ name, sha256: raw.get(`${source} ${name} ${data.sha256}`) ?? null, partition: data.sha256 },
+    }));
+    found[source] = { columns, files };
+    const declared = spec.sources[source];
+    if (stage !== 'extract' || type !== 'COMPLETE' || !declared) continue;
+    const name = rawName(deps.root, run.pipeline, source, declared);
+    const lineage = await withDuckDb({ scratch: deps.scratch }, (db) => snapshotLineage(db, name, declared, columns));
+    found[source] = { columns, files, lineage };
+  }
+  return found;
+}
