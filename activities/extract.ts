@@ -2,7 +2,9 @@ import type { Refit } from '../core/compose/refit.ts';
 import { createExtractPartition, extractInput } from '../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../core/dataset/inspect-partition.ts';
 import type { PartitionFile } from '../core/dataset/partitions.ts';
-import { nothingKnown, publishSnapshot } from '../core/dataset/publish-snapshot.ts';
+import { nothingKnown } from '../core/dataset/publish-snapshot.ts';
+import { knownFromEver, type PublishDeps, publishSource } from '../core/dataset/publish-source.ts';
+import { declarationOf, readSightings } from '../core/dataset/sightings.ts';
 import type { Done, SourceFile } from '../core/spec/activities.ts';
 import type { BlobRef, Partition, Snapshot } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
@@ -28,10 +30,13 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
   /** The files of a source and the times they cover. One that changes while it is looked at gets a second look. */
   async function inspectSource(input: OfSource): Promise<SourceFile[]> {
     const spec = await specOf(input);
+    const log = await readSightings(blobs.objects, input.source, declarationOf(places, input.source, spec));
     const files: SourceFile[] = [];
     for (const file of await sources.list(input.source, spec)) {
       const look = () => inspectFile(file, spec, input);
-      files.push(await look().catch((error: unknown) => (isChanged(error) ? look() : Promise.reject(error))));
+      const seen = await look().catch((error: unknown) => (isChanged(error) ? look() : Promise.reject(error)));
+      // What was known of it before it was corrected may be known earlier.
+      files.push({ ...seen, knownFrom: knownFromEver(log, seen.name, seen.knownFrom) });
     }
     return files;
   }
@@ -55,23 +60,21 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
       return runStep(cache, extractStep, extractInput(places, input.source, spec, input.file), input);
     },
 
-    /** All partitions of a source, judged as of the run's date. */
-    async publishSnapshot(input: OfSource & { asOf: string; partitions: Partition[] }): Promise<Done<Snapshot>> {
-      const { maxBadShare, freshness, contract } = await specOf(input);
-      const { source, asOf, partitions } = input;
+    /** All partitions of a source as they were known by the run's date, judged as of it. `seenAt`: when the run was due. */
+    async publishSnapshot(
+      input: OfSource & { asOf: string; partitions: Partition[]; seenAt?: string },
+    ): Promise<Done<Snapshot>> {
+      const spec = await specOf(input);
+      const { source, asOf, partitions, seenAt = nowInSeconds() } = input;
       if (partitions.length === 0) {
         const starts = (await inspectSource(input)).flatMap(({ knownFrom }) => knownFrom ?? []);
         throw nothingKnown(source, asOf, starts.sort()[0] ?? null);
       }
-      const step = {
-        source,
-        asOf,
-        partitions,
-        maxBadShare,
-        contract,
-        ...(freshness === undefined ? {} : { freshness }),
-      };
-      return runStep(cache, publishSnapshot, step, input);
+      const step: PublishDeps['step'] = (one, value) => runStep(cache, one, value, input);
+      const declaration = declarationOf(places, source, spec);
+      const found = { source, spec, declaration, asOf, partitions, seenAt, fresh: true };
+      const work = () => publishSource({ blobs, step }, found);
+      return heartbeating('publish-source', work);
     },
   };
 }
@@ -79,3 +82,5 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
 function isChanged(error: unknown): boolean {
   return error instanceof RefitError && error.code === 'REFIT_SOURCE_CHANGED';
 }
+
+const nowInSeconds = (): string => `${new Date().toISOString().slice(0, 19)}Z`;

@@ -44,6 +44,7 @@ export function createPrepareActivities({ blobs, objects, places, webhook, openL
         params: spec.model.params,
         resources: spec.model.resources,
         digest: digestOf({ spec: ref.sha256, force: force ?? false, from: from ?? null }).slice(0, 16),
+        seenAt: dueAt(startedAt, scheduledAt),
         announces: webhook !== undefined,
         ...(openLineage === undefined ? {} : { lineage: true }),
         ...(scheduledAt === undefined ? {} : { notAfter: started }),
@@ -73,4 +74,12 @@ function requireRunInput(input: unknown): RunInput {
   const unknown = Object.keys((input ?? {}) as object).find((key) => !allowed.includes(key));
   const reason = unknown ? `"${unknown}" is unknown${nearest(unknown, allowed)}` : isRunInput.errors?.[0]?.message;
   throw new RefitError('REFIT_USAGE', `${shape}; ${reason ?? 'this is none'}.`);
+}
+
+const LATE_MS = 3_600_000;
+
+/** The time that the run was scheduled for, unless it started much later (caught up after an outage): then that. */
+function dueAt(startedAt: string, scheduledAt: string | undefined): string {
+  const late = scheduledAt === undefined || Date.parse(startedAt) - Date.parse(scheduledAt) > LATE_MS;
+  return canonicalAsOf(`${(late ? startedAt : scheduledAt).slice(0, 19)}Z`);
 }

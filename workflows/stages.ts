@@ -75,8 +75,9 @@ export async function extract(
   const snapshots = await inParallel(run.sources, PARTITIONS_AT_ONCE, async (source) => {
     const own = extracted.filter((one) => one.source === source).map(({ partition }) => partition);
     const options = { summary: `${source}: ${own.length} partitions as of ${asOf}` };
+    const seen = run.seenAt === undefined ? {} : { seenAt: run.seenAt };
     return report.done(
-      await cpu.publishSnapshot.executeWithOptions(options, [{ ...base, source, asOf, partitions: own }]),
+      await cpu.publishSnapshot.executeWithOptions(options, [{ ...base, source, asOf, partitions: own, ...seen }]),
     );
   });
   report.rows(snapshots.find(({ source }) => source === run.spineSource)?.rows ?? 0);

@@ -1,7 +1,9 @@
 import type { Refit } from '../../core/compose/refit.ts';
 import { createExtractPartition, extractInput } from '../../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
-import { nothingKnown, publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
+import { nothingKnown } from '../../core/dataset/publish-snapshot.ts';
+import { knownFromEver, type PublishDeps, publishSource } from '../../core/dataset/publish-source.ts';
+import { declarationOf, readSightings } from '../../core/dataset/sightings.ts';
 import type { SourceFile } from '../../core/spec/activities.ts';
 import type { Snapshot } from '../../core/spec/artifacts.ts';
 import type { PipelineSpec } from '../../core/spec/pipeline.ts';
@@ -20,17 +22,18 @@ interface Work {
 
 /** Looks at every file of every source, as a run does; what a run found is not looked at again. @throws RefitError of the sources */
 export async function inspectSources({ refit, spec, signal }: Work): Promise<SourceFiles[]> {
-  const { cache, places, sources } = refit;
+  const { objects, cache, places, sources } = refit;
   const step = createInspectPartition({ root: places.root, files: sources, piiKey: places.piiKey });
   const line = new LiveLine();
   const looked: SourceFiles[] = [];
   for (const [source, declared] of Object.entries(spec.sources)) {
+    const log = await readSightings(objects, source, declarationOf(places, source, declared));
     const files: SourceFile[] = [];
     for (const found of await sources.list(source, declared)) {
       line.update(`looking at ${found.name}`, `looking at ${source} …`);
       const file = { name: found.name, sha256: await sources.fingerprint(found) };
       const { output } = await cache.run(step, extractInput(places, source, declared, file), { signal });
-      files.push({ ...file, ...output });
+      files.push({ ...file, ...output, knownFrom: knownFromEver(log, file.name, output.knownFrom) });
     }
     looked.push({ source, files });
   }
@@ -47,7 +50,7 @@ export async function extractSources(
   inspected: SourceFiles[],
   { asOf, fresh }: { asOf: string; fresh: boolean },
 ): Promise<Record<string, Snapshot>> {
-  const { cache, places, sources } = refit;
+  const { blobs, cache, places, sources } = refit;
   const step = createExtractPartition({ root: places.root, files: sources, piiKey: places.piiKey });
   const line = new LiveLine();
   const snapshots: Record<string, Snapshot> = {};
@@ -62,10 +65,18 @@ export async function extractSources(
       const input = extractInput(places, source, declared, { name, sha256 });
       partitions.push((await cache.run(step, input, { signal })).output);
     }
-    const { contract, maxBadShare, freshness } = declared;
-    const judged = { source, asOf, partitions, maxBadShare, contract };
-    const input = fresh && freshness !== undefined ? { ...judged, freshness } : judged;
-    snapshots[source] = (await cache.run(publishSnapshot, input, { signal })).output;
+    const declaration = declarationOf(places, source, declared);
+    const found = {
+      source,
+      spec: declared,
+      declaration,
+      asOf,
+      partitions,
+      seenAt: isoSeconds(Date.now() - 1_000),
+      fresh,
+    };
+    const deps: PublishDeps = { blobs, step: (one, value) => cache.run(one, value, { signal }) };
+    snapshots[source] = (await publishSource(deps, found)).output;
   }
   line.clear();
   return snapshots;

@@ -1,4 +1,4 @@
-import type { ColumnInfo, Partition, RuleCount, Snapshot } from '../spec/artifacts.ts';
+import type { BlobRef, ColumnInfo, Partition, RuleCount, Snapshot } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import { shift } from '../spec/time.ts';
 import { digestOf } from '../store/digest.ts';
@@ -7,7 +7,7 @@ import { defineStep, type StepContext } from '../store/step.ts';
 import { compileContract } from './contract.ts';
 import { type DuckDb, identifier, withDuckDb } from './duckdb.ts';
 import { uniqueRuleText } from './judgement.ts';
-import { knownAtSql, partitionsSql } from './snapshot-sql.ts';
+import { aliveSql, knownAtSql } from './snapshot-sql.ts';
 import { isoSql, timestampLiteral } from './time-sql.ts';
 
 export interface SnapshotInput {
@@ -66,6 +66,7 @@ export const publishSnapshot = defineStep<SnapshotInput, Snapshot>({
       quarantined: found.rejected,
       rules: found.rules,
       newestEvent: found.newestEvent,
+      ...(partitions.some(({ ends }) => ends) ? { ends: true } : {}),
       manifest,
     };
   },
@@ -89,17 +90,24 @@ function sameColumns(source: string, partitions: Partition[]): ColumnInfo[] {
 
 async function judgeAsOf(input: SnapshotInput, columns: ColumnInfo[], context: StepContext): Promise<Judgement> {
   const { blobs, scratch, signal } = context;
-  const data = partitionsSql(await Promise.all(input.partitions.map((partition) => blobs.path(partition.data))));
-  const quarantined = input.partitions.flatMap(({ quarantine }) => (quarantine ? [blobs.path(quarantine)] : []));
-  const quarantine = await Promise.all(quarantined);
   const asOf = timestampLiteral(input.asOf);
+  const ends = input.partitions.some((partition) => partition.ends);
+  const paths = await Promise.all(input.partitions.map((partition) => blobs.path(partition.data)));
+  const data = aliveSql(paths, ends, asOf);
+  const rejected = input.partitions.filter(({ quarantine }) => quarantine);
+  const files = await Promise.all(rejected.map(({ quarantine }) => blobs.path(quarantine as BlobRef)));
+  const quarantine = aliveSql(
+    files,
+    rejected.some((partition) => partition.ends),
+    asOf,
+  );
   return withDuckDb({ scratch, signal }, async (db) => {
     const [row = {}] = await db.rows(`SELECT
         count(*) FILTER (WHERE good AND __known_0 <= ${asOf})::DOUBLE AS rows,
         count(*) FILTER (WHERE NOT good)::DOUBLE AS rejected,
         ${isoSql(`max(__event_at) FILTER (WHERE good AND __known_0 <= ${asOf} AND __event_at <= ${asOf})`)} AS newest
       FROM (SELECT *, __bad_known_at > ${asOf} AS good FROM ${data})`);
-    const rules = await rulesAsOf(db, quarantine, asOf, input);
+    const rules = files.length === 0 ? [] : await rulesAsOf(db, quarantine, asOf, input);
     const repeats = await repeatsAcross(db, data, columns, asOf, input);
     return {
       rows: Number(row.rows),
@@ -113,14 +121,13 @@ async function judgeAsOf(input: SnapshotInput, columns: ColumnInfo[], context: S
 /** Counts of rules whose broken value was known by asOf. */
 async function rulesAsOf(
   db: DuckDb,
-  files: string[],
+  quarantine: string,
   asOf: string,
   { partitions }: SnapshotInput,
 ): Promise<RuleCount[]> {
-  if (files.length === 0) return [];
   const columnOf = new Map(partitions.flatMap(({ rules }) => rules.map(({ rule, column }) => [rule, column])));
   const rows = await db.rows<{ rule: string; n: number }>(`SELECT rule, count(*)::DOUBLE AS n
-    FROM (SELECT unnest(__rules) AS rule, unnest(__rule_known_at) AS known FROM ${partitionsSql(files)})
+    FROM (SELECT unnest(__rules) AS rule, unnest(__rule_known_at) AS known FROM ${quarantine})
     WHERE known <= ${asOf} GROUP BY rule`);
   return rows.map(({ rule, n }) => ({ rule, column: columnOf.get(rule) ?? null, count: n }));
 }

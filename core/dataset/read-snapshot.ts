@@ -37,6 +37,7 @@ export async function readSnapshot(objects: ObjectStore, source: string, id: str
         .map(({ eventRange }) => eventRange?.newest ?? '')
         .sort()
         .at(-1) || null,
+    ...(partitions.some(({ ends }) => ends) ? { ends: true } : {}),
     manifest,
   };
 }

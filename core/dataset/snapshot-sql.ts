@@ -3,19 +3,30 @@ import type { BlobStore } from '../store/ports.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 
 /**
- * Creates a view over the snapshot's partitions with all columns, `__known_<i>`, `__event_at` and `__bad_known_at` included,
- * in no particular order of rows. @returns its name, quoted. @throws RefitError REFIT_STORE_CORRUPT
+ * Creates a view over the snapshot's partitions with all columns, `__known_<i>`, `__event_at`, `__bad_known_at` and `__gone_at`
+ * (never NULL) included, in no particular order of rows. @returns its name, quoted. @throws RefitError REFIT_STORE_CORRUPT
  */
 export async function snapshotRelation(db: DuckDb, snapshot: Snapshot, blobs: BlobStore): Promise<string> {
   const paths = await Promise.all(snapshot.partitions.map(({ data }) => blobs.path(data)));
   const name = identifier(snapshot.source);
-  await db.run(`CREATE OR REPLACE TEMP VIEW ${name} AS SELECT * FROM ${partitionsSql(paths)}`);
+  await db.run(`CREATE OR REPLACE TEMP VIEW ${name} AS SELECT * FROM ${historySql(paths, snapshot.ends)}`);
   return name;
 }
 
 /** Partitions may hold the same columns in another order. */
 export function partitionsSql(paths: string[]): string {
   return `read_parquet([${paths.map(literal).join(', ')}], union_by_name = true, hive_partitioning = false)`;
+}
+
+/** As `partitionsSql`, with `__gone_at` whether or not rows of them end. */
+function historySql(paths: string[], ends = false): string {
+  if (!ends) return `(SELECT *, 'infinity'::TIMESTAMP AS __gone_at FROM ${partitionsSql(paths)})`;
+  return `(SELECT * REPLACE (coalesce(__gone_at, 'infinity') AS __gone_at) FROM ${partitionsSql(paths)})`;
+}
+
+/** The rows of partitions that had not ended by a time (SQL). */
+export function aliveSql(paths: string[], ends: boolean | undefined, at: string): string {
+  return ends ? `(SELECT * FROM ${historySql(paths, ends)} WHERE __gone_at > ${at})` : partitionsSql(paths);
 }
 
 /** SQL for the time from which all of the named columns of a row are known: TIMESTAMP, never NULL. */

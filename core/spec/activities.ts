@@ -32,6 +32,8 @@ export const ResolvedRun = Type.Object({
   digest: Type.Optional(Type.String()),
   /** A pipeline that follows its data follows it no further than this: the time the run was scheduled for. */
   notAfter: Type.Optional(Type.String()),
+  /** When the run was due: what it is the first to see is known from then. */
+  seenAt: Type.Optional(Type.String()),
   /** Failure, rejection and waiting for approval are told to a webhook. */
   announces: Type.Optional(Type.Boolean()),
   /** OpenLineage events are wanted. */

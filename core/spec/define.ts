@@ -38,6 +38,11 @@ interface SourceOptions {
   maxBadShare?: number;
   /** The newest row may be at most this much older than asOf. */
   freshness?: string;
+  /**
+   * What a changed file means. Default: a correction, known from when a run first saw it, so that runs as of earlier dates see what
+   * was there before. 'replace': it was always so.
+   */
+  corrections?: 'replace';
 }
 
 const source =

@@ -34,6 +34,8 @@ export const SourceSpec = Type.Object(
     maxBadShare: Type.Number({ minimum: 0, maximum: 1 }),
     /** The newest event may be at most this much older than asOf. */
     freshness: Type.Optional(Duration),
+    /** 'replace': a changed file replaces the old one for every date; otherwise runs as of earlier dates see what was there. */
+    corrections: Type.Optional(Type.Literal('replace')),
   },
   closed,
 );

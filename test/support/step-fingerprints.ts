@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { createExtractPartition } from '../../core/dataset/extract-partition.ts';
+import { foldVersions } from '../../core/dataset/fold-versions.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
 import { publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
 import { checkDrift } from '../../core/drift/check-drift.ts';
@@ -26,6 +27,7 @@ import { fitTransforms } from '../../core/transforms/fit-transforms.ts';
 const place = { library: '', threads: 1 };
 
 export const steps = [
+  foldVersions,
   createInspectPartition({ root: '' }),
   createExtractPartition({ root: '' }),
   publishSnapshot,

@@ -1,0 +1,121 @@
+import type { Partition, Snapshot } from '../spec/artifacts.ts';
+import { RefitError } from '../spec/errors.ts';
+import type { SourceSpec } from '../spec/pipeline.ts';
+import type { BlobStore } from '../store/ports.ts';
+import type { Step } from '../store/step.ts';
+import { compileContract } from './contract.ts';
+import { foldVersions, type PartitionVersion } from './fold-versions.ts';
+import { publishSnapshot } from './publish-snapshot.ts';
+import { appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
+
+/** What a run found of a source, to be published as of its date. */
+export interface FoundSource {
+  source: string;
+  spec: SourceSpec;
+  /** See `declarationOf`. */
+  declaration: string;
+  /** ISO UTC. */
+  asOf: string;
+  /** The partitions as they are now. */
+  partitions: Partition[];
+  /** When the run saw them, ISO UTC. */
+  seenAt: string;
+  /** Refuse data that is older than the source's freshness. */
+  fresh: boolean;
+}
+
+export interface PublishDeps {
+  blobs: BlobStore;
+  /** Finds the step's result or makes it. */
+  step<Input, Output>(step: Step<Input, Output>, input: Input): Promise<{ output: Output; cached: boolean }>;
+}
+
+const ATTEMPTS = 8;
+
+/**
+ * Publishes a source as of a date: each partition as it was known by then, corrections included that had been seen. What this run
+ * saw is recorded when, and only when, its snapshot is published; of runs at once, the first one's record stands.
+ * @throws RefitError of publishSnapshot, REFIT_CONFLICT, REFIT_STORE_CORRUPT
+ */
+export async function publishSource(
+  deps: PublishDeps,
+  found: FoundSource,
+): Promise<{ output: Snapshot; cached: boolean }> {
+  const { source, spec, asOf } = found;
+  for (let left = ATTEMPTS; left > 0; left--) {
+    const log =
+      spec.corrections === 'replace' ? undefined : await readSightings(deps.blobs.objects, source, found.declaration);
+    const partitions: Partition[] = [];
+    for (const partition of found.partitions)
+      partitions.push(log ? await asOfDate(deps, found, log, partition) : partition);
+    const { contract, maxBadShare, freshness } = spec;
+    const judged = { source, asOf, partitions, maxBadShare, contract };
+    const input = found.fresh && freshness !== undefined ? { ...judged, freshness } : judged;
+    const snapshot = await deps.step(publishSnapshot, input);
+    if (!log || (await record(deps.blobs, found, log))) return snapshot;
+  }
+  throw new RefitError('REFIT_CONFLICT', `Source "${source}" is being published by others all the time.`, { source });
+}
+
+/** The versions of a partition, this run's last, each with the end of the one before. */
+async function versionsOf(
+  blobs: BlobStore,
+  log: Sightings,
+  { seenAt }: FoundSource,
+  partition: Partition,
+): Promise<(PartitionVersion & { isNew?: true })[]> {
+  const seen = log.versions.get(partition.name) ?? [];
+  const versions: (PartitionVersion & { isNew?: true })[] = [];
+  for (const [index, one] of seen.entries()) {
+    const since = index === 0 ? one.seenAt : endOf(seen[index - 1] as Seen);
+    versions.push({ partition: await blobs.json<Partition>(one.partition), seenAt: one.seenAt, since });
+  }
+  const last = seen.at(-1);
+  if (last?.data === partition.data.sha256) return versions;
+  const at = last && last.seenAt > seenAt ? last.seenAt : seenAt;
+  return [...versions, { partition, seenAt: at, since: last ? endOf(last) : at, isNew: true }];
+}
+
+/** How far a version reached: its newest event; when it was seen, where that was earlier or it has none. */
+function endOf({ newestEvent, seenAt }: Seen): string {
+  return newestEvent !== null && Date.parse(newestEvent) < Date.parse(seenAt) ? newestEvent : seenAt;
+}
+
+/** The partition as a run as of that date may know it. */
+async function asOfDate(
+  deps: PublishDeps,
+  found: FoundSource,
+  log: Sightings,
+  partition: Partition,
+): Promise<Partition> {
+  const { source, spec, asOf } = found;
+  const versions = await versionsOf(deps.blobs, log, found, partition);
+  // Nothing of a correction is known before the end of what it corrects, unless its rows say so themselves.
+  const due = versions.findLastIndex(
+    ({ since }, index) => index === 0 || spec.recordedAt !== undefined || Date.parse(since) < Date.parse(asOf),
+  );
+  const [first] = versions as [PartitionVersion];
+  if (due === 0) return first.partition;
+  const input = {
+    source,
+    versions: versions.slice(0, due + 1).map(({ partition: of, seenAt, since }) => ({ partition: of, seenAt, since })),
+    unique: compileContract(spec.contract).unique,
+    ...(spec.recordedAt === undefined ? {} : { recordedAt: spec.recordedAt }),
+  };
+  return (await deps.step(foldVersions, input)).output;
+}
+
+/** @returns false when another run recorded something meanwhile */
+async function record(blobs: BlobStore, found: FoundSource, log: Sightings): Promise<boolean> {
+  const { source, spec, seenAt } = found;
+  const fresh = found.partitions.filter(({ name, data }) => log.versions.get(name)?.at(-1)?.data !== data.sha256);
+  if (fresh.length === 0) return true;
+  const partitions = fresh.map((partition) => ({ partition }));
+  return appendSightings(blobs, log, { source, path: spec.path, seenAt, partitions });
+}
+
+/** Earliest time at which anything of a partition was known in any of its versions; null = always. `now`: of the file as it is. */
+export function knownFromEver(log: Sightings, name: string, now: string | null): string | null {
+  const times = [now, ...(log.versions.get(name) ?? []).map(({ knownFrom }) => knownFrom)];
+  return times.includes(null) ? null : (times.sort()[0] ?? null);
+}
