@@ -116,6 +116,10 @@ async function record(blobs: BlobStore, found: FoundSource, log: Sightings): Pro
 
 /** Earliest time at which anything of a partition was known in any of its versions; null = always. `now`: of the file as it is. */
 export function knownFromEver(log: Sightings, name: string, now: string | null): string | null {
-  const times = (log.versions.get(name) ?? []).map(({ knownFrom }) => knownFrom);
-  return times.reduce((first, time) => (first === null || time === null ? null : time < first ? time : first), now);
+  let first = now;
+  for (const { knownFrom } of log.versions.get(name) ?? []) {
+    if (knownFrom === null || first === null) return null;
+    if (knownFrom < first) first = knownFrom;
+  }
+  return first;
 }
