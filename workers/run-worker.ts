@@ -17,6 +17,7 @@ import { compose, placesOf, type Refit } from '../core/compose/refit.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
 import { cacheFolder } from '../infra/parts.mjs';
 import { workflowBundle as workflowBundleFile } from './bundle.ts';
+import { claimCheck } from './claim-check.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
 
 export type Role = keyof typeof TaskQueue;
@@ -74,7 +75,11 @@ async function optionsOf(
   refit: Refit,
   base: Pick<WorkerOptions, 'connection' | 'namespace'>,
 ): Promise<WorkerOptions> {
-  const common = { ...base, taskQueue: TaskQueue[role], shutdownGraceTime: '2s', shutdownForceTime: '10s' } as const;
+  const common: WorkerOptions = {
+    ...base,
+    ...{ taskQueue: TaskQueue[role], shutdownGraceTime: '2s', shutdownForceTime: '10s' },
+    dataConverter: { payloadCodecs: [claimCheck(refit.blobs)] },
+  };
   if (role === 'control') {
     const workflowBundle = { codePath: await workflowBundleFile(refit.places.state, cacheFolder) };
     return { ...common, workflowBundle, maxCachedWorkflows: 200 };

@@ -7,7 +7,10 @@ import { startEmbeddedServer } from '../../cli/embedded-server.ts';
 import type { RunEvent } from '../../core/spec/activities.ts';
 import { TaskQueue } from '../../core/spec/queues.ts';
 import type { Progress, RunInput, RunResult } from '../../core/spec/run.ts';
+import { createBlobStore } from '../../core/store/blobs.ts';
+import { createFolderStore } from '../../core/store/folder-store.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
+import { claimCheck } from '../../workers/claim-check.ts';
 
 const STATE = path.resolve('.refit');
 
@@ -22,6 +25,9 @@ export interface Script {
   events: RunEvent[];
   run: Record<string, unknown>;
   newestEvent: string;
+  /** Files of the source, and what a partition tells of its columns. */
+  files: number;
+  columns: string;
   decide: (input: { approved?: { action: string; by: string; reason: string } }) => unknown;
   /** Holds activities of this name up until it resolves. */
   gate: Record<string, Promise<void> | undefined>;
@@ -42,6 +48,7 @@ export function newScript(): Script {
     events: [],
     run: {},
     newestEvent: '2021-01-01T00:00:00Z',
+    ...{ files: 1, columns: '' },
     decide: () => decided('promoted'),
     gate: {},
     fails: {},
@@ -65,11 +72,14 @@ function stubs(script: () => Script): Activities {
       ...script().run,
     }),
     recordResult: ({ result }) => result,
-    inspectSource: () => [
-      { name: 'f', sha256: 'c'.repeat(64), rows: 1, knownFrom: null, newestEvent: script().newestEvent },
-    ],
-    extractPartition: () => done({ name: 'f' }),
-    publishSnapshot: ({ source }) => done({ source, id: 'i', partitions: [], rows: 1, quarantined: 0 }),
+    inspectSource: () =>
+      Array.from({ length: script().files }, (_, i) => {
+        return { name: `f${i}`, sha256: 'c'.repeat(64), rows: 1, knownFrom: null, newestEvent: script().newestEvent };
+      }),
+    extractPartition: ({ file }) => done({ name: (file as { name: string }).name, columns: script().columns }),
+    publishSnapshot: ({ source, partitions }) => {
+      return done({ source, id: 'i', partitions, rows: 1, quarantined: 0 });
+    },
     buildTrainingSet: () =>
       done({ rows: { train: 1, validate: 1, test: 1 }, features: [], excluded: { unlabelled: 0, labelLate: 0 } }),
     fitBaseline: () => done({}),
@@ -126,9 +136,11 @@ export async function startWorkflows(): Promise<WorkflowStack> {
   let script = newScript();
   const activities = stubs(() => script);
   const codePath = await workflowBundle(STATE);
+  const blobs = createBlobStore(createFolderStore(path.join(state, 'store')));
+  const common = { connection: native, dataConverter: { payloadCodecs: [claimCheck(blobs)] } };
   const workers = await Promise.all([
-    Worker.create({ connection: native, taskQueue: TaskQueue.control, workflowBundle: { codePath } }),
-    Worker.create({ connection: native, taskQueue: TaskQueue.cpu, activities }),
+    Worker.create({ ...common, taskQueue: TaskQueue.control, workflowBundle: { codePath } }),
+    Worker.create({ ...common, taskQueue: TaskQueue.cpu, activities }),
   ]);
   const running = workers.map((worker) => worker.run());
   const start = (workflowId: string, input: RunInput) =>
