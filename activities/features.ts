@@ -1,9 +1,10 @@
 import type { Refit } from '../core/compose/refit.ts';
 import { buildTrainingSet } from '../core/features/build-training-set.ts';
 import type { Done } from '../core/spec/activities.ts';
-import type { BlobRef, Snapshot, TrainingSet } from '../core/spec/artifacts.ts';
+import type { BlobRef, Prepared, Snapshot, TrainingSet } from '../core/spec/artifacts.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import { fitTransforms, keyOfFolds } from '../core/transforms/fit-transforms.ts';
+import { createSelectFeatures, judgeSlice } from '../core/transforms/select-features.ts';
 import { runStep } from './run-step.ts';
 import { sliceColumns } from './spec-of.ts';
 
@@ -16,7 +17,9 @@ export interface OfData {
   force?: string;
 }
 
-export function createFeatureActivities({ blobs, cache }: Refit) {
+export function createFeatureActivities({ blobs, cache, places }: Refit) {
+  const selectStep = createSelectFeatures({ library: places.lightgbm, threads: 2 });
+
   return {
     /** Labels, features as they were known, and the split, in one table. */
     async buildTrainingSet({ spec, asOf, snapshots, force }: OfData): Promise<Done<TrainingSet>> {
@@ -28,20 +31,29 @@ export function createFeatureActivities({ blobs, cache }: Refit) {
     },
   };
 
-  /** Transforms, where the pipeline declares any. */
+  /** Transforms and selection, where the pipeline declares them. */
   async function prepare(
     built: Done<TrainingSet>,
-    { transforms, spine }: PipelineSpec,
+    { transforms, select, spine, model }: PipelineSpec,
     force: string | undefined,
   ): Promise<Done<TrainingSet>> {
-    const done = { ...built };
+    let done = built;
     if (transforms) {
-      const input = { trainingSet: built.output, transforms, key: keyOfFolds(transforms, spine.key) };
-      const fitted = await runStep(cache, fitTransforms, input, { force });
-      done.output = { ...done.output, prepared: fitted.output };
-      done.cached &&= fitted.cached;
-      done.seconds += fitted.seconds;
+      const input = { trainingSet: done.output, transforms, key: keyOfFolds(transforms, spine.key) };
+      done = withPrepared(done, await runStep(cache, fitTransforms, input, { force }));
+    }
+    if (select) {
+      const input = { trainingSet: done.output, select, model: judgeSlice(model) };
+      done = withPrepared(done, await runStep(cache, selectStep, input, { force }));
     }
     return done;
   }
+}
+
+function withPrepared(built: Done<TrainingSet>, prepared: Done<Prepared>): Done<TrainingSet> {
+  return {
+    output: { ...built.output, prepared: prepared.output },
+    cached: built.cached && prepared.cached,
+    seconds: built.seconds + prepared.seconds,
+  };
 }

@@ -6,6 +6,7 @@ import { importancePlot, slicePlot, timeline } from './report/bar-plots.ts';
 import { calibrationPlot, histogramPlot, rocPlot, weeksPlot } from './report/curve-plots.ts';
 import { type Html, html, trusted } from './report/html.ts';
 import type { ReportInput } from './report/input.ts';
+import { preparation } from './report/preparation.ts';
 import { STYLE } from './report/style.ts';
 import * as tables from './report/tables.ts';
 
@@ -34,7 +35,7 @@ ${weeksPlot(curves.weeks, trainingSet.periods.test.from, auc.candidate)}
 ${slices(input)}
 <section><h2>Model</h2><div class="plots">${importancePlot(curves.importance)}${tables.modelFacts(input)}</div></section>
 <section><h2>Training set</h2>${timeline(trainingSet)}${tables.splitTable(input)}</section>
-${tables.trialsTable(input)}
+${preparation(input)}${tables.trialsTable(input)}
 ${tables.lineage(input)}
 <footer>Written by Refit. Intervals: AUC after Hanley and McNeil (1982), shares after Wilson (1927), both at 95 %.</footer>
 </main></body></html>

@@ -1,5 +1,5 @@
 /**
- * The training process: does one job and ends. Argument: its parent's process id. It blocks for a round at a time and hears
+ * The training process: does one job, a training or a selection of columns, and ends. Argument: its parent's process id. It blocks for a round at a time and hears
  * its parent between rounds. It has no handler for SIGTERM, so that a cancel ends it at once even in the middle of a round.
  */
 import { readFileSync } from 'node:fs';
@@ -11,14 +11,23 @@ import { canonicalJson } from '../store/digest.ts';
 import { dieWithParent } from './die-with-parent.ts';
 import { createGbdtTrainer } from './gbdt-trainer.ts';
 import { createLogisticTrainer } from './logistic-trainer.ts';
-import type { FromChild, ToChild, TrainingJob, TrainingOutcome } from './protocol.ts';
+import type {
+  FromChild,
+  Job,
+  SelectionJob,
+  SelectionOutcome,
+  ToChild,
+  TrainingJob,
+  TrainingOutcome,
+} from './protocol.ts';
 import { readTrainingTable } from './read-training-table.ts';
+import { selectColumns } from './select-columns.ts';
 import type { Trainer, TrainerProgress, TrainerSurroundings } from './trainer.ts';
 
 /** Not more often than this is progress told. */
 const PROGRESS_MS = 250;
 
-const trainers: Record<TrainingJob['model']['trainer'], (job: TrainingJob) => Trainer> = {
+const trainers: Record<TrainingJob['model']['trainer'], (job: Job) => Trainer> = {
   gbdt: ({ library }) => createGbdtTrainer(library),
   logistic: () => createLogisticTrainer(),
 };
@@ -27,8 +36,22 @@ function tell(message: FromChild): void {
   process.send?.(message);
 }
 
+async function work(job: Job, surroundings: TrainerSurroundings): Promise<TrainingOutcome | SelectionOutcome> {
+  return 'select' in job ? select(job, surroundings) : train(job, surroundings);
+}
+
+async function select(job: SelectionJob, surroundings: TrainerSurroundings): Promise<SelectionOutcome> {
+  const { model, threads } = job;
+  const table = await readTrainingTable(job, job.trainingSet, ['train', 'validate']);
+  const trainer = trainers[model.trainer](job);
+  const found = await selectColumns(trainer, { table, select: job.select, model, threads }, surroundings);
+  const selection = join(job.scratch, 'selection.json');
+  await writeFile(selection, canonicalJson(found));
+  return { selection };
+}
+
 async function train(job: TrainingJob, surroundings: TrainerSurroundings): Promise<TrainingOutcome> {
-  const table = await readTrainingTable(job, job.trainingSet, job.splits, job.only);
+  const table = await readTrainingTable(job, job.trainingSet, job.splits);
   const { model, rowShare, threads } = job;
   const { native, predictions, ...figures } = await trainers[model.trainer](job).fit(
     { table, model, rowShare, threads },
@@ -46,7 +69,7 @@ async function train(job: TrainingJob, surroundings: TrainerSurroundings): Promi
 }
 
 /** Checkpoints go to files and are told to the parent; progress is told now and then. */
-function surround(job: TrainingJob, stored: (index: number) => Promise<void>): TrainerSurroundings {
+function surround(job: Job, stored: (index: number) => Promise<void>): TrainerSurroundings {
   let told = 0;
   let before: Promise<void> = Promise.resolve();
   return {
@@ -98,7 +121,7 @@ process.on('message', (message: ToChild) => {
     return;
   }
   const stored = (index: number) => new Promise<void>((resolve) => void waiting.set(index, resolve));
-  train(message.job, surround(message.job, stored)).then(
+  work(message.job, surround(message.job, stored)).then(
     (outcome) => tell({ type: 'done', outcome }),
     (error: unknown) => tell(asMessage(error)),
   );

@@ -12,18 +12,15 @@ export interface TrainingFiles {
   columns?: string | undefined;
 }
 
-/** @param only names of the columns to read; all unless given. @throws RefitError REFIT_STORE_CORRUPT */
+/** @throws RefitError REFIT_STORE_CORRUPT */
 export async function readTrainingTable(
   files: TrainingFiles,
   set: TrainingSet,
   splits: readonly Split[],
-  only?: readonly string[],
 ): Promise<FeatureTable> {
   const { prepared } = set;
-  if (!prepared) {
-    return readTrainingSet(files.data, set, { splits: [...splits], ...(only ? { columns: [...only] } : {}) });
-  }
-  const features = prepared.features.filter(({ name }) => only?.includes(name) ?? true);
+  if (!prepared) return readTrainingSet(files.data, set, { splits: [...splits] });
+  const { features } = prepared;
   const names = features.map(({ name }) => name);
   const ranges = rangesOf(set, splits);
   const made = files.columns === undefined ? new Map() : await readColumnFile(files.columns, names, ranges);

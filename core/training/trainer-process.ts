@@ -7,7 +7,7 @@ import { readFile, unlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RefitError } from '../spec/errors.ts';
-import type { FromChild, ToChild, TrainingJob, TrainingOutcome } from './protocol.ts';
+import type { FromChild, Job, OutcomeOf, SelectionOutcome, ToChild, TrainingOutcome } from './protocol.ts';
 import type { TrainerProgress } from './trainer.ts';
 
 /** How long after SIGTERM the process is killed. */
@@ -26,10 +26,10 @@ export interface TrainerProcessOptions {
 }
 
 /**
- * Runs one training job to its end.
+ * Runs one job to its end.
  * @throws RefitError what the trainer threw; REFIT_TRAINER_CRASHED when the process died of itself; the signal's reason
  */
-export async function runTrainerProcess(job: TrainingJob, options: TrainerProcessOptions): Promise<TrainingOutcome> {
+export async function runTrainerProcess<J extends Job>(job: J, options: TrainerProcessOptions): Promise<OutcomeOf<J>> {
   options.signal.throwIfAborted();
   const child = start();
   const words = collectWords(child);
@@ -47,7 +47,7 @@ export async function runTrainerProcess(job: TrainingJob, options: TrainerProces
         options.onProgress(now);
       },
     });
-    return await outcome;
+    return (await outcome) as OutcomeOf<J>;
   } catch (error) {
     options.signal.throwIfAborted();
     throw error;
@@ -110,10 +110,10 @@ async function end(child: ChildProcess, ended: Promise<Exit>): Promise<void> {
 function conversation(
   child: ChildProcess,
   ended: Promise<Exit>,
-  job: TrainingJob,
+  job: Job,
   words: () => string,
   options: TrainerProcessOptions,
-): Promise<TrainingOutcome> {
+): Promise<TrainingOutcome | SelectionOutcome> {
   return new Promise((resolve, reject) => {
     let publishing: Promise<void> = Promise.resolve();
     const say = (message: ToChild): void => void (child.connected && child.send(message, () => undefined));

@@ -23,6 +23,7 @@ import { createFitLogistic } from '../../core/training/fit-logistic.ts';
 import { createFitModel } from '../../core/training/fit-model.ts';
 import { createRunTrial } from '../../core/training/run-trial.ts';
 import { fitTransforms } from '../../core/transforms/fit-transforms.ts';
+import { createSelectFeatures } from '../../core/transforms/select-features.ts';
 
 const place = { library: '', threads: 1 };
 
@@ -34,6 +35,7 @@ export const steps = [
   buildTrainingSet,
   sampleOnlineParity,
   fitTransforms,
+  createSelectFeatures(place),
   createRunTrial(place),
   createFitModel(place),
   createFitLogistic(place),
@@ -59,7 +61,8 @@ const CHILD = path.join(ROOT, 'core/training/child.ts');
 export async function currentFingerprints(): Promise<Fingerprints> {
   const entries = steps.map(async ({ name, version, source }) => {
     const hash = createHash('sha256').update(await bundled(source));
-    if (source.includes(`${path.sep}training${path.sep}`)) hash.update(await bundled(CHILD));
+    if (name === 'select-features' || source.includes(`${path.sep}training${path.sep}`))
+      hash.update(await bundled(CHILD));
     return [name, { version, sha256: hash.digest('hex').slice(0, 16) }] as const;
   });
   return Object.fromEntries(await Promise.all(entries));

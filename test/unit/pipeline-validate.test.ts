@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { validatePipeline } from '../../core/pipeline/validate.ts';
 import { featureNames } from '../../core/pipeline/view-features.ts';
+import { bin, cap, impute, oneHot, scale, targetEncode } from '../../core/spec/define-transforms.ts';
+import type { TransformSpec } from '../../core/spec/transforms.ts';
 import { pipelineSpec } from './pipeline.fixture.ts';
 
 /** The pipeline with something else at a path; undefined takes it out. */
@@ -54,4 +56,51 @@ test('names of features: cyclical fields give two', () => {
     { name: 'b', expr: 'b', cyclical: 24 },
   ];
   expect(featureNames({ kind: 'fields', name: 'v', source: 's', fields })).toEqual(['a', 'b_sin', 'b_cos']);
+});
+
+describe('transforms and selection are checked before anything runs', () => {
+  const withTransforms = (transforms: TransformSpec[]) => () =>
+    validatePipeline({ ...pipelineSpec(), transforms }, 'here');
+  const [first = ''] = pipelineSpec().features.flatMap(featureNames);
+
+  test.each<[string, TransformSpec[], RegExp]>([
+    ['an unknown column', [scale('nobody')], /^here: transforms\.0: there is no column "nobody" here \(there is: /],
+    ['a column that an earlier one took away', [oneHot(first), scale(first)], /transforms\.1: there is no column/],
+    ['a name that is taken', [scale(first, { keep: true }), scale(first, { keep: true })], /_scaled" already/],
+    ['edges in disorder', [bin(first, { edges: [3, 1] })], /the edges of bin are not ascending/],
+    ['quantiles in disorder', [cap(first, { quantiles: [0.9, 0.1] })], /the lower quantile 0\.9 is not below/],
+    [
+      'a category where a number is made',
+      [impute(first, { value: 'none' }), targetEncode('*'), bin('*', { quantiles: 1 })],
+      /transforms\.2\.bins is 1/,
+    ],
+    [
+      'a wrong word',
+      [{ ...scale(first), by: 'max' } as unknown as TransformSpec],
+      /transforms\.0\.by is "max", but may be standard/,
+    ],
+    ['a wrong option', [{ ...scale(first), with: 'mean' } as unknown as TransformSpec], /unknown property "with"/],
+    ['an empty list', [], /transforms is \[\], but must NOT have fewer than 1/],
+  ])('%s', (_, transforms, message) => {
+    expect(withTransforms(transforms)).toThrow(message);
+  });
+
+  test('a chain that may be right passes: kinds of most features show only in the data', () => {
+    const chain = [
+      impute('*', { with: 'median', indicator: true }),
+      scale(`${first}_missing`),
+      targetEncode(first, { keep: true }),
+      scale(`${first}_target`),
+    ];
+    expect(withTransforms(chain)).not.toThrow();
+  });
+
+  test('a selection that says nothing, and one that keeps what is not there', () => {
+    const attempt = (select: object) => () =>
+      validatePipeline({ ...pipelineSpec(), select: { always: [], rounds: 50, ...select } }, 'here');
+    expect(attempt({})).toThrow(/^here: select: it says nothing to select by/);
+    expect(attempt({ importance: 0.01, always: ['nobody'] })).toThrow(/select\.always: there is no feature "nobody"/);
+    expect(attempt({ correlation: 1.5 })).toThrow(/select\.correlation is 1\.5/);
+    expect(attempt({ eliminate: { keep: 'best', step: 0.2 } })).not.toThrow();
+  });
 });

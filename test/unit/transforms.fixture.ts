@@ -152,7 +152,7 @@ export function byHand(stages: FittedStage[], raw: ReadonlyMap<string, ColumnVal
         for (const { column: name, to, levels, values, other, missing: none } of stage.items) {
           const code = (x: Cell): number | null => {
             if (missing(x)) return none;
-            const at = levels.findIndex((level) => level === x);
+            const at = levels.indexOf(x ?? '');
             return at < 0 ? other : (values[at] as number);
           };
           next.set(

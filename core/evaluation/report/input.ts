@@ -1,6 +1,7 @@
 /** What the evaluation page is made from. */
 import type { FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../../spec/artifacts.ts';
 import type { Comparison, Evaluation, GateResult } from '../../spec/evaluation.ts';
+import type { FittedTransforms, SelectionReport } from '../../spec/transforms.ts';
 import type { ComparisonCurves, Curves } from '../curves.ts';
 
 /** What the page tells of; all of it is data, nothing is computed anew. */
@@ -28,4 +29,7 @@ export interface ReportInput extends ReportFacts {
   curves: Curves;
   /** What `comparison.curves` holds. */
   comparisonCurves: ComparisonCurves | null;
+  /** What `trainingSet.prepared` names; absent where the model takes the features as they are. */
+  transforms?: FittedTransforms | undefined;
+  selection?: SelectionReport | undefined;
 }
