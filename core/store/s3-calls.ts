@@ -66,6 +66,8 @@ async function open(env: NodeJS.ProcessEnv): Promise<S3Access> {
   const client = await createS3Client(env, {
     maxAttempts: 1,
     followRegionRedirects: true,
+    // The store has a digest of its own, and must be able to read what is damaged.
+    responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
   });
   return { client, sdk: await import('@aws-sdk/client-s3') };

@@ -54,7 +54,7 @@ export function s3Outcome(error: unknown): S3Outcome {
   const { name, message, status } = describe(error);
   if (error instanceof DamagedBody || /checksum mismatch/i.test(message)) return 'damaged';
   if (PASSING_NAMES.has(name) || status === 429 || (status !== undefined && status >= 500)) return 'passing';
-  if (status === 404 && name !== 'NoSuchBucket') return 'missing';
+  if (status === 404 && /^(NoSuchKey|NotFound|NoSuchUpload|NoSuchVersion|404)$/.test(name)) return 'missing';
   if (status === 412) return 'precondition';
   if (PASSING_SYSTEM.test(systemCode(error) ?? '')) return 'passing';
   // An answer that ends too early has a status of its own, 200.
@@ -63,15 +63,17 @@ export function s3Outcome(error: unknown): S3Outcome {
 }
 
 const DENIED =
-  /AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Credentials|AuthorizationHeader|TokenRefresh|AllAccessDisabled|^403$|^401$/i;
+  /AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Credentials|AuthorizationHeader|TokenRefresh|AllAccessDisabled|UserNotFound|^403$|^401$/i;
 const FULL = /QuotaExceeded|InsufficientStorage|NoSpace|StorageFull/i;
 
 /** The error of the catalogue for what an S3 server said last. `doing`: `read blobs/…`. */
 export function s3Error(error: unknown, address: string, doing: string): RefitError {
   if (error instanceof RefitError) return error;
   const { name, message, status, requestId } = describe(error);
+  // Not the SDK's own error: it holds on to request, socket and agent.
+  const cause = Object.assign(new Error(message), { name, stack: error instanceof Error ? error.stack : undefined });
   const make = (code: ErrorCode, sentence: string): RefitError =>
-    new RefitError(code, sentence, { address, doing, said: name, status, requestId }, { cause: error });
+    new RefitError(code, sentence, { address, doing, said: name, status, requestId }, { cause });
   const said = `${name}${status === undefined ? '' : `, ${status}`}`;
   if (s3Outcome(error) === 'damaged') {
     return make(

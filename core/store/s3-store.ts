@@ -8,7 +8,7 @@
  * compare-and-set neither happens twice nor claims to have failed when it did not.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -43,6 +43,8 @@ interface Head {
   etag: string;
   /** Undefined for objects that another tool put there. */
   sha256: string | undefined;
+  /** What there is to check the bytes by: for those of other tools the server's etag, where it is one. */
+  expected: { algorithm: 'sha256' | 'md5'; hex: string } | undefined;
   damaged: boolean;
 }
 
@@ -71,16 +73,20 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
     return answer && headOf(answer);
   }
 
-  /** Reads an object, of one version if `etag` is given, and hands its bytes to `take` in order; checks their digest. */
-  async function read<T>(key: string, take: (body: Readable, head: Head) => Promise<{ digest: string; result: T }>) {
+  /** Reads an object and hands its bytes to `take`, which answers with their digest by the algorithm that is asked for. */
+  async function read<T>(
+    key: string,
+    take: (body: Readable, head: Head, algorithm: string) => Promise<{ hex: string; result: T }>,
+  ) {
     const place = at(key);
     let seen: Head | undefined;
     const work = async ({ client, sdk }: S3Access) => {
       const answer = await client.send(new sdk.GetObjectCommand(place));
       seen = headOf(answer);
-      if (seen.damaged) throw new DamagedBody();
-      const { digest, result } = await take(answer.Body as Readable, seen);
-      if (seen.sha256 !== undefined && digest !== seen.sha256) throw new DamagedBody();
+      const { expected, damaged } = seen;
+      if (damaged) throw new DamagedBody();
+      const { hex, result } = await take(answer.Body as Readable, seen, expected?.algorithm ?? 'sha256');
+      if (expected && hex !== expected.hex) throw new DamagedBody();
       return { result, head: seen };
     };
     try {
@@ -150,9 +156,10 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
   return {
     address: shown,
     async get(key) {
-      const found = await read(key, async (body) => {
-        const bytes = await bytesOf(body);
-        return { digest: sha256(bytes), result: bytes };
+      const found = await read(key, async (body, _, algorithm) => {
+        const chunks: Buffer[] = [];
+        const { hex } = await digestOf(body, algorithm, (chunk) => chunks.push(chunk));
+        return { hex, result: new Uint8Array(Buffer.concat(chunks)) };
       });
       return found && ({ body: found.result, etag: found.head.etag } satisfies StoredObject);
     },
@@ -187,16 +194,10 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
     },
     async digest(key) {
       const place = at(key);
-      const { answer } = await call(`read ${key}`, async ({ client, sdk }) => {
-        const hash = createHash('sha256');
-        let bytes = 0;
-        for await (const chunk of (await client.send(new sdk.GetObjectCommand(place))).Body as Readable) {
-          hash.update(chunk as Buffer);
-          bytes += (chunk as Buffer).byteLength;
-        }
-        return { bytes, sha256: hash.digest('hex') };
-      });
-      return answer;
+      const { answer } = await call(`read ${key}`, async ({ client, sdk }) =>
+        digestOf((await client.send(new sdk.GetObjectCommand(place))).Body as Readable, 'sha256'),
+      );
+      return answer && { bytes: answer.bytes, sha256: answer.hex };
     },
     async *list(under) {
       for (let token: string | undefined; ; ) {
@@ -221,15 +222,15 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
     async localPath(key) {
       const found = await head(key);
       if (!found) return undefined;
-      if (found.damaged) await read(key, async () => ({ digest: '', result: undefined }));
+      if (found.damaged) await read(key, async () => ({ hex: '', result: undefined }));
       const { sha256: digest, bytes, etag } = found;
       const file: CachedFile = { name: digest ?? sha256(`${shown}/${key}\n${etag}`), bytes, sha256: digest };
       return cache.path(file, async (path) => {
-        const fetched = await read(key, async (body, { etag: now }) => {
+        const fetched = await read(key, async (body, { etag: now }, algorithm) => {
           // Replaced since we looked: the digest or the size will tell.
           if (now !== etag && digest === undefined) throw new DamagedBody();
-          await pipeline(body, createWriteStream(path, { flags: 'w' }));
-          return { digest: await hashFile(path), result: undefined };
+          await pipeline(body, createWriteStream(path));
+          return { hex: (await digestOf(createReadStream(path), algorithm)).hex, result: undefined };
         });
         if (!fetched) throw new RefitError('REFIT_STORE_CORRUPT', `${key} was deleted while it was read.`, { key });
       });
@@ -237,13 +238,24 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
   };
 }
 
-function headOf({
-  ContentLength = 0,
-  ETag,
-  Metadata = {},
-}: Pick<GetObjectCommandOutput, 'ContentLength' | 'ETag' | 'Metadata'>): Head {
+function headOf(
+  answer: Pick<GetObjectCommandOutput, 'ContentLength' | 'ETag' | 'Metadata' | 'ServerSideEncryption'>,
+): Head {
+  const { ContentLength: bytes = 0, ETag, Metadata = {}, ServerSideEncryption: encryption = 'AES256' } = answer;
   const { 'refit-sha256': digest, 'refit-write': write = '', 'refit-damaged': damaged } = Metadata;
-  return { bytes: ContentLength, etag: etagOf(ETag, write), sha256: digest, damaged: damaged !== undefined };
+  // An etag is the MD5 of the bytes, but not for objects in parts, and not under every encryption.
+  const md5 = encryption === 'AES256' ? /^"?([0-9a-f]{32})"?$/.exec(ETag ?? '')?.[1] : undefined;
+  const expected =
+    digest === undefined
+      ? md5 && ({ algorithm: 'md5', hex: md5 } as const)
+      : ({ algorithm: 'sha256', hex: digest } as const);
+  return {
+    bytes,
+    etag: etagOf(ETag, write),
+    sha256: digest,
+    expected: expected || undefined,
+    damaged: damaged !== undefined,
+  };
 }
 
 const nonce = (): string => randomBytes(6).toString('base64url');
@@ -272,8 +284,13 @@ function isOurs(key: string): boolean {
   }
 }
 
-async function bytesOf(body: Readable): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of body) chunks.push(chunk as Buffer);
-  return new Uint8Array(Buffer.concat(chunks));
+async function digestOf(body: Readable, algorithm: string, take: (chunk: Buffer) => void = () => undefined) {
+  const hash = createHash(algorithm);
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.byteLength;
+    take(chunk);
+  }
+  return { bytes, hex: hash.digest('hex') };
 }

@@ -55,7 +55,14 @@ export function createUploads(calls: S3Calls, notes: string, partBytes: number) 
       return write(file, { ...left, owner: ownerToken() });
     }
     const created = await calls.call(`begin to upload ${key}`, ({ client, sdk }) =>
-      client.send(new sdk.CreateMultipartUploadCommand({ Bucket: bucket, Key: key, Metadata: metadata })),
+      client.send(
+        new sdk.CreateMultipartUploadCommand({
+          Bucket: bucket,
+          Key: key,
+          Metadata: metadata,
+          ChecksumAlgorithm: 'CRC32',
+        }),
+      ),
     );
     const uploadId = created.answer?.UploadId;
     if (uploadId === undefined) throw lost(key);

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +9,17 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RefitError } from '../../core/spec/errors.ts';
+import { createBlobStore } from '../../core/store/blobs.ts';
+import { createCheckpoints } from '../../core/store/checkpoints.ts';
+import { sha256 } from '../../core/store/digest.ts';
 import type { ObjectStore, PutCondition } from '../../core/store/ports.ts';
 
 /** How the suite gets at an adapter: an empty store, and how another process opens the same one. */
 export interface AdapterUnderTest {
   store: ObjectStore;
   elsewhere: { module: string; factory: string; argument: string };
+  /** Alters bytes of an object behind the store's back. */
+  damage(key: string): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -77,6 +83,49 @@ export function objectStoreConformance(name: string, open: () => Promise<Adapter
           expect(await store.putFile('copied', file, { create: true })).toBeUndefined();
           expect(await store.putFile('copied', file, { ifMatch: etag ?? '' })).toBeDefined();
           expect(text((await store.get('copied'))?.body)).toBe('second');
+        } finally {
+          await rm(folder, { recursive: true });
+        }
+      });
+
+      it('takes a file that is larger than a part of an upload, under conditions too', async () => {
+        const folder = await mkdtemp(join(tmpdir(), 'refit-source-'));
+        try {
+          const file = join(folder, 'large');
+          const [first, second] = [randomBytes(11_534_337), randomBytes(7_000_000)];
+          await writeFile(file, first);
+          const etag = (await store.putFile('a/large', file, { create: true })) ?? '';
+          expect(await store.digest('a/large')).toEqual({ bytes: first.length, sha256: sha256(first) });
+          expect((await store.stat('a/large'))?.etag).toBe(etag);
+          expect(sha256(await readFile((await store.localPath('a/large')) ?? ''))).toBe(sha256(first));
+          await writeFile(file, second);
+          expect(await store.putFile('a/large', file, { create: true })).toBeUndefined();
+          expect(await store.putFile('a/large', file, { ifMatch: 'another' })).toBeUndefined();
+          expect((await store.digest('a/large'))?.sha256).toBe(sha256(first));
+          const next = await store.putFile('a/large', file, { ifMatch: etag });
+          expect(next).not.toBe(etag);
+          expect((await store.get('a/large'))?.etag).toBe(next);
+          expect(sha256(await readFile((await store.localPath('a/large')) ?? ''))).toBe(sha256(second));
+          expect(await keys('')).toEqual(['a/large']);
+        } finally {
+          await rm(folder, { recursive: true });
+        }
+      });
+
+      it('lets one of several files that are uploaded to one key at once win', async () => {
+        const folder = await mkdtemp(join(tmpdir(), 'refit-source-'));
+        try {
+          const files = await Promise.all(
+            Array.from({ length: 4 }, async (_, i) => {
+              const path = join(folder, `${i}`);
+              await writeFile(path, randomBytes(6_000_000));
+              return path;
+            }),
+          );
+          const etags = await Promise.all(files.map((file) => store.putFile('raced', file, { create: true })));
+          const winners = files.filter((_, i) => etags[i] !== undefined);
+          expect(winners).toHaveLength(1);
+          expect((await store.digest('raced'))?.sha256).toBe(sha256(await readFile(winners[0] ?? '')));
         } finally {
           await rm(folder, { recursive: true });
         }
@@ -153,7 +202,42 @@ export function objectStoreConformance(name: string, open: () => Promise<Adapter
       });
     });
 
+    describe('damage', () => {
+      it.each(['bytes', 'path'] as const)(
+        'is noticed when a blob is read (%s), and mended when it is put again',
+        async (read) => {
+          const blobs = createBlobStore(store);
+          const ref = await blobs.putBytes(bytes('what was stored'));
+          await adapter.damage(ref.uri);
+          await expect(blobs[read](ref)).rejects.toMatchObject({ code: 'REFIT_STORE_CORRUPT' });
+          expect(await blobs.verify(ref)).toBe(false);
+          expect((await store.digest(ref.uri))?.sha256).not.toBe(ref.sha256);
+          expect(await blobs.putBytes(bytes('what was stored'))).toEqual(ref);
+          expect(text(await blobs.bytes(ref))).toBe('what was stored');
+          expect(await readFile(await blobs.path(ref), 'utf8')).toBe('what was stored');
+        },
+      );
+
+      it('of a checkpoint leads to the one before', async () => {
+        const checkpoints = createCheckpoints(store, 'step', 'key');
+        for (const index of [0, 1]) await checkpoints.publish(index, bytes(`state ${index}`));
+        await adapter.damage('steps/step/key.checkpoints/0000000001');
+        expect(text((await checkpoints.latest())?.body)).toBe('state 0');
+        await checkpoints.publish(1, bytes('state 1'));
+        expect(text((await checkpoints.latest())?.body)).toBe('state 1');
+      });
+    });
+
     describe('keys', () => {
+      it('lists more than a thousand', async () => {
+        const wanted = Array.from({ length: 1_203 }, (_, i) => `many/${String(i).padStart(5, '0')}`);
+        for (let at = 0; at < wanted.length; at += 40) {
+          await Promise.all(wanted.slice(at, at + 40).map((key) => store.put(key, bytes(key))));
+        }
+        expect(await keys('many/')).toEqual(wanted);
+        expect(await keys('many/0120')).toEqual(['many/01200', 'many/01201', 'many/01202']);
+      });
+
       it.each(['', '/a', 'a/', 'a//b', '.', '..', 'a/../b', 'a/./b', '.tmp/x', 'a\\b', 'a\nb', 'ä', 'a'.repeat(300)])(
         'refuses %j',
         async (key) => {

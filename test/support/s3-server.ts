@@ -6,8 +6,9 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { ObjectStore } from '../../core/store/ports.ts';
+import { createS3Client } from '../../core/store/s3-client.ts';
 import { createS3Store, type S3StoreOptions } from '../../core/store/s3-store.ts';
 import { s3Server } from '../../infra/parts.mjs';
 import { REPOSITORY } from './project.ts';
@@ -42,9 +43,7 @@ export async function startS3Server(): Promise<S3Server> {
   const stopWithUs = () => server.kill('SIGKILL');
   process.once('exit', stopWithUs);
   const env = { AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`, ...KEYS };
-  const credentials = { accessKeyId: KEYS.AWS_ACCESS_KEY_ID, secretAccessKey: KEYS.AWS_SECRET_ACCESS_KEY };
-  const place = { endpoint: env.AWS_ENDPOINT_URL, region: KEYS.AWS_REGION, forcePathStyle: true };
-  const client = new S3Client({ ...place, credentials });
+  const client = await createS3Client({ ...env });
   await untilListening(port, server, log);
   return {
     port,

@@ -20,6 +20,7 @@ objectStoreConformance('folder', async () => {
   return {
     store: createFolderStore(root),
     elsewhere: { module: MODULE, factory: 'createFolderStore', argument: root },
+    damage: (key) => writeFile(join(root, key), 'something else'),
     remove: () => rm(root, { recursive: true }),
   };
 });
