@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { addressIn, type Refit } from '../core/compose/refit.ts';
 import { materializeOnline } from '../core/features/materialize.ts';
+import { onlineNamespace } from '../core/features/online-layout.ts';
 import { type Approval, type Due, decideVersion } from '../core/registry/decide-version.ts';
 import { versionKey } from '../core/registry/decisions.ts';
 import type { Lineage } from '../core/registry/schemas.ts';
@@ -92,17 +93,20 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
       });
     },
 
-    /** Brings the online features to asOf; nothing newer is overwritten. Found done when these very snapshots were brought. */
+    /**
+     * Brings the online features to asOf, before anything is promoted: what changed since the last time, from where an attempt
+     * that was interrupted came to. Nothing newer is overwritten. Found done when these very snapshots were brought.
+     */
     async materializeOnline({ spec, asOf, snapshots, force }: OfData): Promise<Done<{ entities: number }>> {
       const { name, spine, features: views } = await blobs.json<PipelineSpec>(spec);
       const input = { pipeline: name, spine, views, snapshots, asOf };
       const store = online();
-      const mark = { view: 'materialized', key: digestOf(input) };
+      const mark = { view: 'run', key: digestOf({ ...input, namespace: onlineNamespace(name, spine, views) }) };
       return heartbeating('materialize-online', async (context, progress, scratch) => {
         const [done] = force ? [] : await store.get(mark.view, [mark.key]);
         if (done) return { output: { entities: Number(done.values[0]) }, cached: true };
         const signal = context.cancellationSignal;
-        const { entities } = await materializeOnline(input, store, {
+        const { entities } = await materializeOnline({ ...input, force }, store, {
           blobs,
           scratch: await scratch(places),
           signal,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Command } from 'commander';
 import { materializeOnline } from '../../core/features/materialize.ts';
 import type { Materialization } from '../../core/spec/cli.ts';
@@ -11,6 +12,7 @@ import { withScratch } from './with-scratch.ts';
 interface Options {
   pipeline: string;
   asOf?: string;
+  force?: boolean;
   json?: boolean;
 }
 
@@ -19,6 +21,7 @@ export function materializeCommand(exit: (status: number) => void): Command {
     .description('Bring the online features of a pipeline to a date; nothing newer is overwritten.')
     .requiredOption('--pipeline <name>', 'whose features: as the champion declares them, else as pipeline.ts does')
     .option('--as-of <time>', 'logical date, UTC (default: the pipeline decides)')
+    .option('--force', 'write everything, not just what changed since the last time')
     .option('--json', 'print what was written as JSON on standard output')
     .option('--debug', 'print stack traces')
     .addHelpText('after', EXAMPLES)
@@ -32,7 +35,7 @@ Examples:
 
 Every run does this by itself; it is for fresh values between runs.`;
 
-async function materialize({ pipeline, asOf: given, json }: Options): Promise<number> {
+async function materialize({ pipeline, asOf: given, force, json }: Options): Promise<number> {
   const started = performance.now();
   const limit = given === undefined ? undefined : canonicalAsOf(given);
   const done = await withScratch(async ({ refit, context }): Promise<Materialization> => {
@@ -43,15 +46,23 @@ async function materialize({ pipeline, asOf: given, json }: Options): Promise<nu
     const asOf = limit ?? end ?? isoSeconds(Date.now() - 1000);
     const snapshots = await extractSources(work, inspected, { asOf, fresh: true });
     const store = refit.online();
-    const input = { pipeline, spine: spec.spine, views: spec.features, snapshots, asOf };
-    const { entities, rows, written } = await materializeOnline(input, store, context);
+    const input = {
+      pipeline,
+      spine: spec.spine,
+      views: spec.features,
+      snapshots,
+      asOf,
+      ...(force ? { force: randomUUID() } : {}),
+    };
+    const { namespace: _, ...done } = await materializeOnline(input, store, context);
     const seconds = Math.round(performance.now() - started) / 1000;
-    return { pipeline, asOf, entities, rows, written, store: store.address, seconds };
+    return { pipeline, ...done, store: store.address, seconds };
   });
   print(done, json, () => text(done));
   return 0;
 }
 
-function text({ pipeline, asOf, entities, rows, written, store, seconds }: Materialization): string {
-  return `${bold(pipeline)} as of ${asOf}: ${count(entities)} entities to come, ${count(written)} of ${count(rows)} rows were newer than those in ${store} (${seconds.toFixed(1)} s)`;
+function text({ pipeline, asOf, entities, rows, written, incremental, store, seconds }: Materialization): string {
+  const what = incremental ? 'changed rows' : 'rows';
+  return `${bold(pipeline)} as of ${asOf}: ${count(entities)} entities to come, ${count(written)} of ${count(rows)} ${what} were newer than those in ${store} (${seconds.toFixed(1)} s)`;
 }

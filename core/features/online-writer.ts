@@ -13,6 +13,8 @@ import type { OnlineRow, OnlineStore, StoredValue } from './online-store.ts';
 
 /** Keys that are written together. */
 const BATCH_KEYS = 2_000;
+/** Or fewer, where their rows are many. */
+const BATCH_BYTES = 8 << 20;
 
 export interface WritePart {
   part: OnlinePart;
@@ -20,8 +22,10 @@ export interface WritePart {
   keys: string;
   /** Keys before this one are written already. */
   fromId: number;
-  /** Told when all keys before an id are in the store. */
-  written(id: number): Promise<void>;
+  /** Keys without rows are written too: they may have had some before. */
+  empty: boolean;
+  /** Told when all keys before an id are in the store, with the newest event among the last of them (microseconds). */
+  written(nextId: number, newestUs: number | undefined): Promise<void>;
 }
 
 /** Writes into an online store, for one materialisation. */
@@ -34,24 +38,26 @@ export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string,
   };
   return {
     counts,
-    /** The kept rows of each key, as of asOf. @returns the newest event among them, microseconds; undefined where there is none */
-    async writePart({ part, keys, fromId, written }: WritePart): Promise<number | undefined> {
+    /** The kept rows of each key, as of asOf. */
+    async writePart({ part, keys, fromId, empty, written }: WritePart): Promise<void> {
       let newestUs: number | undefined;
       let batch: OnlineRow[] = [];
+      let bytes = 0;
       const flush = async (nextId: number) => {
         signal?.throwIfAborted();
         await put(part.lookup.id, batch);
-        batch = [];
-        await written(nextId);
+        await written(nextId, newestUs);
+        [batch, bytes, newestUs] = [[], 0, undefined];
       };
-      const stream = keyedRows(db, keptRowsSql(part, keys, asOf, fromId), part, asOfUs);
-      for await (const { id, key, keeper } of stream) {
+      for await (const { id, key, keeper } of keyedRows(db, keptRowsSql(part, keys, asOf, fromId), part, asOfUs)) {
+        if (keeper.isEmpty && !empty) continue;
         if (keeper.newestUs !== undefined) newestUs = Math.max(newestUs ?? keeper.newestUs, keeper.newestUs);
-        batch.push({ key, values: packKept(keeper.rows()), eventAtUs: asOfUs, knownAtUs: asOfUs });
-        if (batch.length >= BATCH_KEYS) await flush(id + 1);
+        const values = packKept(keeper.rows());
+        batch.push({ key, values, eventAtUs: asOfUs, knownAtUs: asOfUs });
+        bytes += values.reduce<number>((sum, value) => sum + (value instanceof Uint8Array ? value.byteLength : 0), 0);
+        if (batch.length >= BATCH_KEYS || bytes >= BATCH_BYTES) await flush(id + 1);
       }
-      if (batch.length > 0) await flush(Number.MAX_SAFE_INTEGER);
-      return newestUs;
+      await flush(Number.MAX_SAFE_INTEGER);
     },
     /** Spine rows: their fields, then the key of each look-up. @returns how many */
     async writeEntities(id: string, key: string[], spine: Spine, lookups: KeyPair[][]): Promise<number> {

@@ -411,6 +411,10 @@ export const Materialization = Type.Object({
   rows: Type.Integer(),
   /** Rows that were newer than what was there. */
   written: Type.Integer(),
+  /** Whether only what changed since the last time was looked at. */
+  incremental: Type.Boolean(),
+  /** Rows that an interrupted attempt before had written already. */
+  resumed: Type.Integer(),
   store: Type.String(),
   seconds: Type.Number(),
 });

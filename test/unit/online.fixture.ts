@@ -66,6 +66,11 @@ export interface Trip {
   bus: number | null;
   leaves: number;
   delay: number;
+  /** Its id, unless that is `t<index>`; and the partition it lies in. */
+  id?: string;
+  part?: number;
+  /** Hour at which it was deleted. */
+  gone?: number | null;
 }
 export interface Bus {
   number: number;
@@ -78,10 +83,11 @@ const quoted = (value: string | null) => (value === null ? 'NULL' : `'${value.re
 
 async function publish(bench: Bench, trips: Trip[], buses: Bus[], knownBy: number): Promise<Record<string, Snapshot>> {
   const known = (hour: number) => time(hour > knownBy ? Infinity : hour);
-  const tripRows = trips.map(({ town, bus, leaves, delay }, i) => {
+  const ends = trips.some(({ gone }) => typeof gone === 'number');
+  const tripRows = trips.map(({ town, bus, leaves, delay, id, gone }, i) => {
     const arrives = time(leaves + 1 + delay);
     return [
-      `'t${i}'`,
+      `'${id ?? `t${i}`}'`,
       quoted(town),
       String(bus ?? 'NULL'),
       time(leaves),
@@ -92,6 +98,7 @@ async function publish(bench: Bench, trips: Trip[], buses: Bus[], knownBy: numbe
       known(leaves + 1 + delay),
       time(leaves),
       time(Infinity),
+      ...(ends ? [known(gone ?? Infinity)] : []),
     ];
   });
   const busRows = buses.map(({ number, seats, color, known: times }) => [
@@ -102,8 +109,20 @@ async function publish(bench: Bench, trips: Trip[], buses: Bus[], knownBy: numbe
     time(null),
     time(Infinity),
   ]);
+  const end = ends ? { names: ['__gone_at'], types: ['TIMESTAMP'] } : { names: [], types: [] };
+  const parts = [...new Set([0, ...trips.map(({ part = 0 }) => part)])].sort((a, b) => a - b);
   return {
-    trips: await bench.publish('trips', TRIPS, [rowsSql(columnsOf(TRIPS, 3), typesOf(TRIPS, 3), tripRows)]),
+    trips: {
+      ...(ends ? { ends } : {}),
+      ...(await bench.publish(
+        'trips',
+        TRIPS,
+        parts.map((part) => {
+          const own = tripRows.filter((_row, i) => (trips[i]?.part ?? 0) === part);
+          return rowsSql([...columnsOf(TRIPS, 3), ...end.names], [...typesOf(TRIPS, 3), ...end.types], own);
+        }),
+      )),
+    },
     buses: await bench.publish('buses', BUSES, [rowsSql(columnsOf(BUSES, 2), typesOf(BUSES, 2), busRows)]),
   };
 }

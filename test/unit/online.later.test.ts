@@ -145,6 +145,7 @@ const trip = fc.record<Trip>({
   bus: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 10 }),
   leaves: fc.integer({ min: 0, max: 30 }),
   delay: fc.integer({ min: 0, max: 5 }),
+  gone: fc.option(fc.integer({ min: 0, max: 30 }), { freq: 2, nil: null }),
 });
 
 describe('what is read later than it was written', () => {

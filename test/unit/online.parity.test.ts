@@ -53,7 +53,7 @@ test('online and offline give the same features, to the last bit, on random data
         expect(offline).toHaveLength(Math.min(10, trips.filter(({ leaves }) => leaves - 10 <= hour).length));
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 8 },
   );
 }, 120_000);
 

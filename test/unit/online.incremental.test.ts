@@ -1,0 +1,144 @@
+/** Materialising again and again, with what changed only, is the same as materialising everything once. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type MaterializeInput, materializeOnline } from '../../core/features/materialize.ts';
+import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts';
+import { readFeatures } from '../../core/features/read-features.ts';
+import { iso } from './features.fixture.ts';
+import { type Bus, createOnlineBench, type OnlineBench, SPINE, type Trip, VIEWS } from './online.fixture.ts';
+
+let bench: OnlineBench;
+beforeAll(async () => {
+  bench = await createOnlineBench();
+});
+afterAll(() => bench.remove());
+
+const INPUT = { pipeline: 'p', spine: { ...SPINE, online: '30d' }, views: VIEWS };
+const BUSES: Bus[] = [1, 2, 3].map((number) => ({ number, seats: 10 * number, color: 'red', known: [0, 12] }));
+
+async function materialize(store: OnlineStore, trips: Trip[], hour: number, more: Partial<MaterializeInput> = {}) {
+  const snapshots = await bench.publishTrips(trips, BUSES);
+  return materializeOnline({ ...INPUT, snapshots, asOf: iso(hour), ...more }, store, bench.context());
+}
+
+/** What the store serves for trips, at some times. */
+async function served(store: OnlineStore, namespace: string, ids: string[], hours: number[]) {
+  const asked = ids.map((id) => ({ id }));
+  const answers = hours.map(async (hour) => (await readFeatures(store, namespace, asked, iso(hour))).vectors);
+  return Promise.all(answers);
+}
+
+const trip = fc.record<Trip>({
+  town: fc.constantFrom('oslo', 'rome'),
+  bus: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 10 }),
+  leaves: fc.integer({ min: 0, max: 30 }),
+  delay: fc.integer({ min: 0, max: 5 }),
+  gone: fc.option(fc.integer({ min: 0, max: 30 }), { freq: 2, nil: null }),
+  part: fc.integer({ min: 0, max: 3 }),
+});
+
+describe('materialising what changed', () => {
+  test('serves what materialising everything does, whatever partitions came, went or were corrected', async () => {
+    let incremental = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(trip, { minLength: 5, maxLength: 30 }),
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 4 }), fc.subarray([0, 1, 2, 3]), fc.boolean()), {
+          minLength: 2,
+          maxLength: 4,
+        }),
+        async (some, steps) => {
+          const all = some.map((one, i) => ({ ...one, id: `t${i}` }));
+          const store = bench.openStore();
+          let hour = 8;
+          let [trips, namespace] = [all, ''];
+          for (const [later, parts, corrected] of steps) {
+            hour += later;
+            trips = all.filter(({ part = 0 }) => parts.includes(part));
+            if (corrected) trips = trips.map((one) => (one.part === 1 ? { ...one, delay: one.delay + 1 } : one));
+            const done = await materialize(store, trips, hour);
+            namespace = done.namespace;
+            if (done.incremental) incremental += 1;
+          }
+          const fresh = bench.openStore();
+          await materialize(fresh, trips, hour);
+          const ids = trips.flatMap(({ id, leaves }) => (leaves - 10 <= hour && id ? [id] : []));
+          const hours = [hour, hour + 2, hour + 7];
+          expect(await served(store, namespace, ids, hours)).toEqual(await served(fresh, namespace, ids, hours));
+        },
+      ),
+      { numRuns: 4 },
+    );
+    expect(incremental).toBeGreaterThan(0);
+  }, 120_000);
+
+  test('writes the keys that changed, and no others', async () => {
+    const store = bench.openStore();
+    const trips: Trip[] = [
+      { town: 'oslo', bus: 1, leaves: 2, delay: 0 },
+      { town: 'rome', bus: 2, leaves: 3, delay: 1 },
+      { town: 'rome', bus: 3, leaves: 40, delay: 1 },
+    ];
+    const first = await materialize(store, trips, 12);
+    expect(first).toMatchObject({ incremental: false, resumed: 0 });
+    expect(await materialize(store, trips, 12)).toMatchObject({ incremental: true, rows: first.entities });
+    // Bus 1 arrives again, from a partition that was not there before: its last delay, and both parts of its window.
+    const more = await materialize(store, [...trips, { town: 'oslo', bus: 1, leaves: 10, delay: 1, part: 1 }], 12);
+    expect(more).toMatchObject({ incremental: true, written: more.entities + 3 });
+    expect(await materialize(store, trips, 12, { force: 'once' })).toMatchObject({ incremental: false });
+  });
+
+  test('that was interrupted goes on where it was, and ends as if it had not been', async () => {
+    const trips = Array.from(
+      { length: 300 },
+      (_, i): Trip => ({ town: `town ${i}`, bus: i, leaves: i % 20, delay: i % 5 }),
+    );
+    const ids = trips.map((_trip, i) => `t${i}`);
+    const store = bench.openStore();
+    // The fourth write of kept rows fails, as if the process had died; what is written is noted.
+    const written: string[] = [];
+    let limit = 4;
+    const dying: OnlineStore = {
+      ...store,
+      put: (view: string, rows: readonly OnlineRow[]) => {
+        if (view.startsWith('p/') && !view.endsWith('/entity')) {
+          if (--limit === 0) throw new Error('died');
+          written.push(...rows.map(({ key }) => `${view} ${key}`));
+        }
+        return store.put(view, rows);
+      },
+    };
+    await expect(materialize(dying, trips, 20)).rejects.toThrow('died');
+    const again = await materialize(dying, trips, 20);
+    expect(again.resumed).toBeGreaterThan(0);
+    expect(new Set(written).size).toBe(written.length);
+    const namespace = again.namespace;
+    const fresh = bench.openStore();
+    const whole = await materialize(fresh, trips, 20);
+    expect(written.length + whole.entities).toBe(whole.rows);
+    expect(await served(store, namespace, ids, [20, 25])).toEqual(await served(fresh, namespace, ids, [20, 25]));
+  });
+
+  test('and was never finished leaves nothing behind that a later one would serve', async () => {
+    const store = bench.openStore();
+    const wrong: Trip[] = [{ town: 'oslo', bus: 1, leaves: 4, delay: 3, id: 'gone', part: 1 }];
+    const right: Trip[] = [
+      { town: 'oslo', bus: 1, leaves: 3, delay: 0, id: 'a' },
+      { town: 'oslo', bus: 1, leaves: 21, delay: 0, id: 'b' },
+    ];
+    const { namespace } = await materialize(store, right, 12);
+    const dying: OnlineStore = {
+      ...store,
+      put: (view: string, rows: readonly OnlineRow[]) => {
+        if (view.endsWith('/entity')) throw new Error('died');
+        return store.put(view, rows);
+      },
+    };
+    await expect(materialize(dying, [...right, ...wrong], 13)).rejects.toThrow('died');
+    expect(await materialize(store, right, 14)).toMatchObject({ incremental: false });
+    const fresh = bench.openStore();
+    await materialize(fresh, right, 14);
+    expect(await served(store, namespace, ['b'], [14, 18])).toEqual(await served(fresh, namespace, ['b'], [14, 18]));
+    expect(await materialize(store, right, 15)).toMatchObject({ incremental: true });
+  });
+});
