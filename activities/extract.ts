@@ -61,10 +61,9 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
     },
 
     /** All partitions of a source as they were known by the run's date, judged as of it. `seenAt`: when the run was due. */
-    async publishSnapshot(
-      input: OfSource & { asOf: string; partitions: Partition[]; seenAt?: string },
-    ): Promise<Done<Snapshot>> {
-      const spec = await specOf(input);
+    async publishSnapshot(input: OfSource & Extracted): Promise<Done<Snapshot>> {
+      const declared = await blobs.json<PipelineSpec>(input.spec);
+      const spec = sourceOf(declared, input.source);
       const { source, asOf, partitions, seenAt = nowInSeconds() } = input;
       if (partitions.length === 0) {
         const starts = (await inspectSource(input)).flatMap(({ knownFrom }) => knownFrom ?? []);
@@ -72,11 +71,20 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
       }
       const step: PublishDeps['step'] = (one, value) => runStep(cache, one, value, input);
       const declaration = declarationOf(places, source, spec);
-      const found = { source, spec, declaration, asOf, partitions, seenAt, fresh: true };
+      const of = { pipeline: declared.name, source, spec, declaration, asOf, partitions, seenAt, fresh: true };
+      const found = input.references === undefined ? of : { ...of, references: input.references };
       const work = () => publishSource({ blobs, step }, found);
       return heartbeating('publish-source', work);
     },
   };
+}
+
+interface Extracted {
+  asOf: string;
+  partitions: Partition[];
+  seenAt?: string;
+  /** Partitions of the sources that the contract of this one refers to. */
+  references?: Record<string, Partition[]>;
 }
 
 function isChanged(error: unknown): boolean {

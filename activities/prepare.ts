@@ -25,7 +25,7 @@ export function createPrepareActivities({ blobs, objects, places, webhook, openL
       const load = async () => ({ output: await loadPipeline(places.pipelines, pipeline, set), cached: false });
       const { output: spec } = await heartbeating('resolve-run', load);
       // Before anything is read or published: nothing of it could be, without the key.
-      requireContracts(spec.sources, places);
+      const references = requireContracts(spec.sources, places);
       const started = canonicalAsOf(`${(scheduledAt ?? startedAt).slice(0, 19)}Z`);
       const declared = spec.asOf === 'now' ? started : null;
       const chosen = asOf === undefined ? declared : canonicalAsOf(asOf);
@@ -39,6 +39,7 @@ export function createPrepareActivities({ blobs, objects, places, webhook, openL
         question: spec.question,
         sources: Object.keys(spec.sources),
         spineSource: spec.spine.source,
+        ...(Object.keys(references).length > 0 ? { references } : {}),
         search: spec.search,
         seed: spec.model.seed,
         params: spec.model.params,

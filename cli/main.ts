@@ -3,6 +3,7 @@ import { auditCommand } from './audit.ts';
 import { backfillCommand } from './backfill.ts';
 import { cancelCommand } from './cancel.ts';
 import { type CommandMaker, runCommandLine } from './command-line.ts';
+import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
 import { devCommand } from './dev.ts';
 import { doctorCommand } from './doctor.ts';
@@ -26,6 +27,7 @@ const COMMANDS: Record<string, CommandMaker[]> = {
   'Runs:': [demoCommand, runCommand, runsCommand, statusCommand, cancelCommand],
   'Models:': [modelsCommand, modelCommand, lineageCommand, auditCommand, verifyCommand],
   'Decisions:': [approveCommand, rejectCommand, rolloutCommand, rollbackCommand, pauseCommand, resumeCommand],
+  'Data:': [dataCommand],
   'Features:': [featuresCommand],
   'Schedules:': [schedulesCommand, backfillCommand],
   'This machine:': [initCommand, setupCommand, devCommand, doctorCommand],
@@ -44,6 +46,7 @@ Examples:
   refit status flight-delays                        how its newest run is doing, and why it failed
   refit runs --compare RUN_A RUN_B                  what two runs have in common, and what not
   refit model flight-delays                         the version that serves: metrics, gates, features, files
+  refit data check flight-delays                    the sources against their contracts, without a run
   refit features join --pipeline flight-delays --spine asked.parquet --out features.parquet
   refit approve flight-delays@3 --by ada --reason "slices look fine"
   refit schedules apply                             runs by themselves, as pipelines declare

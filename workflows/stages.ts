@@ -1,9 +1,18 @@
 import type { Judgement } from '../activities/evaluate.ts';
 import type { Decision } from '../activities/promote.ts';
 import type { ResolvedRun, SourceFile } from '../core/spec/activities.ts';
-import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
+import type {
+  BlobRef,
+  FittedModel,
+  Partition,
+  Snapshot,
+  TrainedModel,
+  TrainingSet,
+  Trial,
+} from '../core/spec/artifacts.ts';
 import type { DriftReport } from '../core/spec/evaluation.ts';
 import { bestTrial, proposeTrials } from '../core/spec/search.ts';
+import { dataOf } from '../core/spec/snapshot-data.ts';
 import { announceRejection, announceWaiting } from './announcements.ts';
 import type { Approval } from './approval.ts';
 import { inParallel } from './in-parallel.ts';
@@ -76,9 +85,9 @@ export async function extract(
     const own = extracted.filter((one) => one.source === source).map(({ partition }) => partition);
     const options = { summary: `${source}: ${own.length} partitions as of ${asOf}` };
     const seen = run.seenAt === undefined ? {} : { seenAt: run.seenAt };
-    return report.done(
-      await cpu.publishSnapshot.executeWithOptions(options, [{ ...base, source, asOf, partitions: own, ...seen }]),
-    );
+    const others = referred(run.references?.[source], extracted);
+    const input = { ...base, source, asOf, partitions: own, ...seen, ...others };
+    return report.done(await cpu.publishSnapshot.executeWithOptions(options, [input]));
   });
   report.rows(snapshots.find(({ source }) => source === run.spineSource)?.rows ?? 0);
   report.detail('rows', Object.fromEntries(snapshots.map(({ source, rows }) => [source, rows])));
@@ -87,7 +96,32 @@ export async function extract(
     snapshots.reduce((sum, { quarantined }) => sum + quarantined, 0),
   );
   report.detail('partitions', { total: due.length, extracted: Object.values(fresh).reduce((sum, n) => sum + n, 0) });
-  return { asOf, snapshots: Object.fromEntries(snapshots.map((snapshot) => [snapshot.source, snapshot])) };
+  reportFindings(snapshots, report);
+  return { asOf, snapshots: Object.fromEntries(snapshots.map((snapshot) => [snapshot.source, dataOf(snapshot)])) };
+}
+
+type Extracted = { source: string; partition: Partition }[];
+
+/** Partitions of the sources that a contract refers to. */
+function referred(sources: string[] | undefined, extracted: Extracted): { references?: Record<string, Partition[]> } {
+  if (sources === undefined) return {};
+  const of = (name: string) => extracted.filter(({ source }) => source === name).map(({ partition }) => partition);
+  return { references: Object.fromEntries(sources.map((name) => [name, of(name)])) };
+}
+
+/** What was found out about the sources, for whoever reads the run's result; by source, and only where there is something. */
+function reportFindings(snapshots: Snapshot[], report: StageReport): void {
+  const tell = (name: string, of: (snapshot: Snapshot) => unknown[] | undefined) => {
+    const told = snapshots.flatMap((snapshot) => {
+      const items = of(snapshot);
+      return items && items.length > 0 ? [[snapshot.source, items] as const] : [];
+    });
+    if (told.length > 0) report.detail(name, Object.fromEntries(told));
+  };
+  tell('broken', ({ rules }) => rules.map(({ rule, count }) => ({ rule, count })));
+  tell('warnings', ({ warnings }) => warnings);
+  tell('schema', ({ changes }) => changes);
+  tell('notable', ({ notable }) => notable);
 }
 
 export async function features({ run: _, ...context }: Context, report: StageReport): Promise<TrainingSet> {

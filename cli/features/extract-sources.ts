@@ -2,11 +2,13 @@ import type { Refit } from '../../core/compose/refit.ts';
 import { createExtractPartition, extractInput } from '../../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
 import { nothingKnown } from '../../core/dataset/publish-snapshot.ts';
-import { knownFromEver, type PublishDeps, publishSource } from '../../core/dataset/publish-source.ts';
+import { type FoundSource, knownFromEver, type PublishDeps, publishSource } from '../../core/dataset/publish-source.ts';
+import { requireContracts } from '../../core/dataset/require-contracts.ts';
 import { declarationOf, readSightings } from '../../core/dataset/sightings.ts';
 import type { SourceFile } from '../../core/spec/activities.ts';
-import type { Snapshot } from '../../core/spec/artifacts.ts';
+import type { Partition, Snapshot } from '../../core/spec/artifacts.ts';
 import type { PipelineSpec } from '../../core/spec/pipeline.ts';
+import { dataOf } from '../../core/spec/snapshot-data.ts';
 import { LiveLine } from '../terminal.ts';
 
 export interface SourceFiles {
@@ -42,44 +44,77 @@ export async function inspectSources({ refit, spec, signal }: Work): Promise<Sou
 }
 
 /**
- * The sources as of a date, by the steps of a run and with its cache. `fresh`: also refuse data that is too old, as a run does.
+ * The sources as of a date, by the steps of a run and with its cache. `fresh`: judge them as a run does, and not only their rows:
+ * too old, or changed in their columns since the last snapshot, they are refused.
  * @throws RefitError of the sources: missing, unreadable, breaking their contract, nothing known yet
  */
 export async function extractSources(
-  { refit, spec, signal }: Work,
+  work: Work,
   inspected: SourceFiles[],
   { asOf, fresh }: { asOf: string; fresh: boolean },
 ): Promise<Record<string, Snapshot>> {
-  const { blobs, cache, places, sources } = refit;
+  const references = requireContracts(work.spec.sources, work.refit.places);
+  const extracted = await extractPartitions(work, inspected, asOf);
+  const snapshots: Record<string, Snapshot> = {};
+  for (const source of Object.keys(extracted)) {
+    const found = foundSource(work, source, { asOf, extracted, refers: references[source] });
+    snapshots[source] = dataOf((await publishSource(depsOf(work), { ...found, fresh })).output);
+  }
+  return snapshots;
+}
+
+export function depsOf({ refit, signal }: Work): PublishDeps {
+  return { blobs: refit.blobs, step: (one, value) => refit.cache.run(one, value, { signal }) };
+}
+
+interface Extracted {
+  asOf: string;
+  extracted: Record<string, Partition[]>;
+  /** Sources that the contract refers to. */
+  refers: string[] | undefined;
+}
+
+/** What a run would publish of a source. */
+export function foundSource(
+  { refit, spec }: Work,
+  source: string,
+  { asOf, extracted, refers }: Extracted,
+): FoundSource {
+  const declared = spec.sources[source] as PipelineSpec['sources'][string];
+  const of = (name: string): Partition[] => extracted[name] ?? [];
+  return {
+    ...{ pipeline: spec.name, source, spec: declared, asOf, partitions: of(source), fresh: true },
+    declaration: declarationOf(refit.places, source, declared),
+    seenAt: isoSeconds(Date.now() - 1_000),
+    ...(refers ? { references: Object.fromEntries(refers.map((name) => [name, of(name)])) } : {}),
+  };
+}
+
+/** The files that were known by asOf, by source. @throws RefitError of the sources, REFIT_WINDOW_EMPTY */
+export async function extractPartitions(
+  { refit, spec, signal }: Work,
+  inspected: SourceFiles[],
+  asOf: string,
+): Promise<Record<string, Partition[]>> {
+  const { cache, places, sources } = refit;
   const step = createExtractPartition({ root: places.root, files: sources, piiKey: places.piiKey });
   const line = new LiveLine();
-  const snapshots: Record<string, Snapshot> = {};
+  const extracted: Record<string, Partition[]> = {};
   for (const { source, files } of inspected) {
     const declared = spec.sources[source] as PipelineSpec['sources'][string];
     const due = files.filter(({ knownFrom }) => knownFrom === null || Date.parse(knownFrom) <= Date.parse(asOf));
     if (due.length === 0)
       throw nothingKnown(source, asOf, files.flatMap(({ knownFrom }) => knownFrom ?? []).sort()[0] ?? null);
-    const partitions = [];
+    const partitions: Partition[] = [];
     for (const { name, sha256 } of due) {
       line.update(`extracting ${name}`, `extracting ${source} …`);
       const input = extractInput(places, source, declared, { name, sha256 });
       partitions.push((await cache.run(step, input, { signal })).output);
     }
-    const declaration = declarationOf(places, source, declared);
-    const found = {
-      source,
-      spec: declared,
-      declaration,
-      asOf,
-      partitions,
-      seenAt: isoSeconds(Date.now() - 1_000),
-      fresh,
-    };
-    const deps: PublishDeps = { blobs, step: (one, value) => cache.run(one, value, { signal }) };
-    snapshots[source] = (await publishSource(deps, found)).output;
+    extracted[source] = partitions;
   }
   line.clear();
-  return snapshots;
+  return extracted;
 }
 
 /** The newest event of some sources, ISO UTC in whole seconds so that a look as of it sees it; undefined where there is none. */

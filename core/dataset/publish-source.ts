@@ -2,14 +2,17 @@ import type { Partition, Snapshot } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { BlobStore } from '../store/ports.ts';
-import type { Step } from '../store/step.ts';
 import { compileContract } from './contract.ts';
 import { foldVersions, type PartitionVersion } from './fold-versions.ts';
+import { type PublishDeps, publishChecked, withoutJudgement } from './publish-checked.ts';
 import { publishSnapshot } from './publish-snapshot.ts';
 import { appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
 
+export type { PublishDeps } from './publish-checked.ts';
+
 /** What a run found of a source, to be published as of its date. */
 export interface FoundSource {
+  pipeline: string;
   source: string;
   spec: SourceSpec;
   /** See `declarationOf`. */
@@ -20,14 +23,10 @@ export interface FoundSource {
   partitions: Partition[];
   /** When the run saw them, ISO UTC. */
   seenAt: string;
-  /** Refuse data that is older than the source's freshness. */
+  /** Judge the table as a whole, and not only its rows: freshness, the contract's other rules, the columns since the last snapshot. */
   fresh: boolean;
-}
-
-export interface PublishDeps {
-  blobs: BlobStore;
-  /** Finds the step's result or makes it. */
-  step<Input, Output>(step: Step<Input, Output>, input: Input): Promise<{ output: Output; cached: boolean }>;
+  /** Partitions of the sources that the contract refers to. */
+  references?: Record<string, Partition[]>;
 }
 
 const ATTEMPTS = 8;
@@ -41,20 +40,39 @@ export async function publishSource(
   deps: PublishDeps,
   found: FoundSource,
 ): Promise<{ output: Snapshot; cached: boolean }> {
-  const { source, spec, asOf } = found;
+  const { source, spec } = found;
   for (let left = ATTEMPTS; left > 0; left--) {
     const log =
       spec.corrections === 'replace' ? undefined : await readSightings(deps.blobs.objects, source, found.declaration);
     const partitions: Partition[] = [];
     for (const partition of found.partitions)
       partitions.push(log ? await asOfDate(deps, found, log, partition) : partition);
-    const { contract, maxBadShare, freshness } = spec;
-    const judged = { source, asOf, partitions, maxBadShare, contract };
-    const input = found.fresh && freshness !== undefined ? { ...judged, freshness } : judged;
-    const snapshot = await deps.step(publishSnapshot, input);
+    const snapshot = await publishAsOf(deps, found, partitions);
     if (!log || (await record(deps.blobs, found, log))) return snapshot;
   }
   throw new RefitError('REFIT_CONFLICT', `Source "${source}" is being published by others all the time.`, { source });
+}
+
+/** The partitions as a run would publish them, without recording anything. */
+export async function partitionsAsOf(deps: PublishDeps, found: FoundSource): Promise<Partition[]> {
+  if (found.spec.corrections === 'replace') return found.partitions;
+  const log = await readSightings(deps.blobs.objects, found.source, found.declaration);
+  const partitions: Partition[] = [];
+  for (const partition of found.partitions) partitions.push(await asOfDate(deps, found, log, partition));
+  return partitions;
+}
+
+function publishAsOf(
+  deps: PublishDeps,
+  { pipeline, source, spec, asOf, fresh, references }: FoundSource,
+  partitions: Partition[],
+): Promise<{ output: Snapshot; cached: boolean }> {
+  if (fresh) {
+    const of = { pipeline, source, spec, asOf, partitions };
+    return publishChecked(deps, references === undefined ? of : { ...of, references });
+  }
+  const { contract, maxBadShare } = withoutJudgement(spec);
+  return deps.step(publishSnapshot, { source, asOf, partitions, maxBadShare, contract });
 }
 
 /** The versions of a partition, this run's last, each with the end of the one before. */

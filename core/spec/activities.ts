@@ -23,6 +23,8 @@ export const ResolvedRun = Type.Object({
   sources: Type.Array(Type.String()),
   /** The source whose newest event asOf 'latest' follows. */
   spineSource: Type.String(),
+  /** Source → the sources that its contract refers to (`x-references`); absent where none does. */
+  references: Type.Optional(Type.Record(Type.String(), Type.Array(Type.String()))),
   search: SearchSpec,
   seed: Type.Integer(),
   /** The declared parameters: the first trial of a search. */

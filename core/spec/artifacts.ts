@@ -17,6 +17,88 @@ export const RuleCount = Type.Object({
 });
 export type RuleCount = Static<typeof RuleCount>;
 
+/** A row that breaks a rule: where it stands, and some of its values as text (personal data treated, long texts cut). */
+export const RuleSample = Type.Object({
+  /** File of the row. */
+  partition: Type.String(),
+  /** Its place in the file, from 1. */
+  row: Type.Integer(),
+  values: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
+});
+export type RuleSample = Static<typeof RuleSample>;
+
+/** What became of one rule of a contract as of a date. */
+export const RuleResult = Type.Object({
+  rule: Type.String(),
+  column: Type.Union([Type.String(), Type.Null()]),
+  /** row: broken by single rows, which are rejected; table: about all rows together. */
+  kind: Type.Enum(['row', 'table']),
+  /** fail: broken table rules refuse the snapshot (rows are refused by their share); warn: they are only told. */
+  severity: Type.Enum(['fail', 'warn']),
+  passed: Type.Boolean(),
+  /** Rows that break it. */
+  count: Type.Integer({ minimum: 0 }),
+  /** What was found, for a rule about the table: a share, a quantile, a time; null where there was nothing to look at. */
+  value: Type.Optional(Type.Union([Type.Number(), Type.String(), Type.Null()])),
+  /** A few of the rows. */
+  samples: Type.Array(RuleSample),
+});
+export type RuleResult = Static<typeof RuleResult>;
+
+/** A source held against its contract as of a date: every rule, broken or not. */
+export const SnapshotChecks = Type.Object({
+  source: Type.String(),
+  asOf: Type.String(),
+  rows: Type.Integer(),
+  rejected: Type.Integer(),
+  rules: Type.Array(RuleResult),
+});
+export type SnapshotChecks = Static<typeof SnapshotChecks>;
+
+/** One difference between the columns of two snapshots of a source. */
+export const SchemaChange = Type.Object({
+  column: Type.String(),
+  change: Type.Enum(['added', 'removed', 'widened', 'narrowed', 'retyped', 'required', 'optional']),
+  /** Types, or null where the column was not there. */
+  from: Type.Union([Type.String(), Type.Null()]),
+  to: Type.Union([Type.String(), Type.Null()]),
+  compatible: Type.Boolean(),
+});
+export type SchemaChange = Static<typeof SchemaChange>;
+
+/** One column of a profile. Of personal data only the counts are kept. */
+export const ColumnProfile = Type.Object({
+  name: Type.String(),
+  /** DuckDB type name. */
+  type: Type.String(),
+  /** number: the figures are of the values; time: of seconds since 1970; category: of nothing. */
+  kind: Type.Enum(['number', 'time', 'category']),
+  personal: Type.Boolean(),
+  nulls: Type.Integer(),
+  /** Approximate (HyperLogLog, within a tenth) where the profile is of a sample. */
+  distinct: Type.Integer(),
+  min: Type.Optional(Type.Union([Type.Number(), Type.String()])),
+  max: Type.Optional(Type.Union([Type.Number(), Type.String()])),
+  mean: Type.Optional(Type.Number()),
+  std: Type.Optional(Type.Number()),
+  /** Numbers and times (ISO UTC): p01, p05, p25, p50, p75, p95, p99, of the sample. */
+  quantiles: Type.Optional(Type.Record(Type.String(), Type.Union([Type.Number(), Type.String()]))),
+  /** The most frequent values with their shares of the sample, most frequent first; times have none. */
+  top: Type.Array(Type.Object({ value: Type.String(), share: Type.Number() })),
+});
+export type ColumnProfile = Static<typeof ColumnProfile>;
+
+/** Statistics of a snapshot's rows that keep their contract. Counts, min, max, mean and std are of all, the rest of a sample. */
+export const SnapshotProfile = Type.Object({
+  source: Type.String(),
+  snapshot: Type.String(),
+  rows: Type.Integer(),
+  /** Rows that quantiles and frequent values were taken from: all, or some chosen by a hash. */
+  sampled: Type.Integer(),
+  columns: Type.Array(ColumnProfile),
+});
+export type SnapshotProfile = Static<typeof SnapshotProfile>;
+
 /**
  * A column of an extracted table. `known` names the TIMESTAMP columns (UTC, never null: 'infinity' = not known yet,
  * '-infinity' = always known) whose maximum is the time from which the column's value is known.
@@ -69,6 +151,15 @@ export const Snapshot = Type.Object({
   ends: Type.Optional(Type.Boolean()),
   /** Store key of the manifest, `datasets/<source>/<id>/manifest.json`. */
   manifest: Type.String(),
+  /** JSON blob (SnapshotChecks): every rule of the contract with its count and samples. */
+  checks: Type.Optional(BlobRef),
+  /** Rules that are broken and only warn. */
+  warnings: Type.Optional(Type.Array(Type.String())),
+  /** Compatible changes of the columns since the last snapshot of the source. */
+  changes: Type.Optional(Type.Array(SchemaChange)),
+  /** JSON blob (SnapshotProfile), and in words what is notably different from the last snapshot of the source. */
+  profile: Type.Optional(BlobRef),
+  notable: Type.Optional(Type.Array(Type.String())),
 });
 export type Snapshot = Static<typeof Snapshot>;
 

@@ -4,7 +4,7 @@
  */
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { FeatureInfo } from './artifacts.ts';
+import { FeatureInfo, RuleResult, SchemaChange } from './artifacts.ts';
 import { GateResult } from './evaluation.ts';
 import { SplitSpec } from './pipeline.ts';
 import { Progress, RunResult } from './run.ts';
@@ -419,6 +419,29 @@ export const Materialization = Type.Object({
   seconds: Type.Number(),
 });
 export type Materialization = Static<typeof Materialization>;
+
+/** One source of `refit data check`. */
+export const SourceCheck = Type.Object({
+  source: Type.String(),
+  rows: Type.Integer(),
+  rejected: Type.Integer(),
+  /** Every rule of the contract, broken or not; none where the source could not be read. */
+  rules: Type.Array(RuleResult),
+  /** Differences of the columns from the last snapshot. */
+  changes: Type.Array(SchemaChange),
+  /** Why a run would fail, the first being what it would say; empty where it would not. */
+  problems: Type.Array(Type.Object({ code: Type.String(), message: Type.String(), cure: Type.String() })),
+});
+export type SourceCheck = Static<typeof SourceCheck>;
+
+/** `refit data check`; not ok = exit 1. */
+export const DataCheck = Type.Object({
+  pipeline: Type.String(),
+  asOf: Type.String(),
+  ok: Type.Boolean(),
+  sources: Type.Array(SourceCheck),
+});
+export type DataCheck = Static<typeof DataCheck>;
 
 const PeriodRows = Type.Object({ rows: Type.Integer(), positives: Type.Integer() });
 

@@ -11,6 +11,7 @@ import { build } from 'esbuild';
 import { createExtractPartition } from '../../core/dataset/extract-partition.ts';
 import { foldVersions } from '../../core/dataset/fold-versions.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
+import { profileSnapshot } from '../../core/dataset/profile-snapshot.ts';
 import { publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
 import { checkDrift } from '../../core/drift/check-drift.ts';
 import { compareWithChampion } from '../../core/evaluation/compare-champion.ts';
@@ -32,6 +33,7 @@ export const steps = [
   createInspectPartition({ root: '' }),
   createExtractPartition({ root: '' }),
   publishSnapshot,
+  profileSnapshot,
   buildTrainingSet,
   sampleOnlineParity,
   fitTransforms,

@@ -136,18 +136,30 @@ describe('a snapshot', () => {
     });
   });
 
-  it('needs the same columns in every file', async () => {
+  it('takes a column that comes later or grows wider, and none that goes away or changes its type', async () => {
     const place = await workplace();
-    const [one] = await partitions(place);
-    const other = await place.extract(await place.write('d/3.parquet', `${flights(5, 1)}`), {
-      ...SPEC,
-      derive: { extra: '1' },
-    });
-    await expect(publish(place, { partitions: [one as Partition, other] })).rejects.toMatchObject({
+    const [one] = (await partitions(place)) as [Partition];
+    const file = async (name: string, extra: string) =>
+      place.extract(await place.write(name, `SELECT *, ${extra} FROM (${flights(5, 1)})`), SPEC);
+    const added = await file('d/3.parquet', '1::SMALLINT AS extra');
+    const wider = await file('d/4.parquet', '70000 AS extra');
+    const snapshot = await publish(place, { partitions: [one, added, wider] });
+    expect(snapshot.columns.find(({ name }) => name === 'extra')?.type).toBe('INTEGER');
+    const [row] = await database(place.root, async (db) =>
+      db.rows(
+        `SELECT sum(extra)::DOUBLE AS sum, count(extra)::DOUBLE AS n FROM ${await snapshotRelation(db, snapshot, place.blobs)}`,
+      ),
+    );
+    expect(row).toEqual({ sum: 10 + 700_000, n: 20 });
+    const gone = { ...one, name: 'd/9.parquet' };
+    await expect(publish(place, { partitions: [one, added, gone] })).rejects.toMatchObject({
       code: 'REFIT_CONTRACT_TYPE',
       message:
-        'Source "flights": column "extra" is missing in d/1.parquet and INTEGER in d/3.parquet; name it in the contract.',
+        'Source "flights": column "extra" is SMALLINT in d/3.parquet and missing in d/9.parquet; name it in the contract.',
     });
+    await expect(publish(place, { partitions: [added, await file('d/5.parquet', "'x' AS extra")] })).rejects.toThrow(
+      /is SMALLINT in d\/3.parquet and VARCHAR in d\/5.parquet/,
+    );
   });
 
   it('reads as one table of all rows, with the time from which columns are known', async () => {

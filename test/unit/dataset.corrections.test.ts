@@ -70,6 +70,7 @@ async function source(spec: SourceSpec = ORDERS) {
     publishSource(
       { blobs: place.blobs, step },
       {
+        pipeline: 'shop',
         source: 'orders',
         spec,
         declaration: declarationOf({}, 'orders', spec),

@@ -1,0 +1,13 @@
+import { Command } from 'commander';
+import { checkCommand } from './data/check.ts';
+
+export function dataCommand(exit: (status: number) => void): Command {
+  const command = new Command('data').description('The sources of a pipeline: hold them against their contracts.');
+  command.addCommand(checkCommand(exit));
+  return command.addHelpText('after', EXAMPLES);
+}
+
+const EXAMPLES = `
+Examples:
+  refit data check flight-delays
+  refit data check flight-delays --source weather --json`;
