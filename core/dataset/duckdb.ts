@@ -8,7 +8,7 @@ export interface DuckDbOptions {
   /** Interrupts the running query. */
   signal?: AbortSignal | undefined;
   threads?: number;
-  /** e.g. '2GB'. */
+  /** e.g. '2GB'; what REFIT_MEMORY says unless given. What needs more spills to `scratch`. */
   memory?: string;
 }
 
@@ -30,7 +30,7 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
   const instance = await DuckDBInstance.create(':memory:', {
     temp_directory: options.scratch,
     threads: String(options.threads ?? 2),
-    memory_limit: options.memory ?? '2GB',
+    memory_limit: options.memory ?? memoryLimit(process.env.REFIT_MEMORY),
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   });
@@ -53,6 +53,15 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
     connection.closeSync();
     instance.closeSync();
   }
+}
+
+/** REFIT_MEMORY: `2GB` unless set. @throws RefitError REFIT_USAGE when it is no amount of memory */
+function memoryLimit(setting = '2GB'): string {
+  if (/^[1-9]\d*(\.\d+)? ?[KMGT]i?B$/i.test(setting)) return setting;
+  throw new RefitError(
+    'REFIT_USAGE',
+    `REFIT_MEMORY is "${setting}", which is no amount of memory; write e.g. 2GB or 512MB.`,
+  );
 }
 
 /** DuckDB reports a full disk as an IO error with the system's words. */
