@@ -67,6 +67,8 @@ export async function runWorkers(roles: readonly Role[]): Promise<void> {
   process.send?.({ ready: true });
   await Promise.all(running);
   await connection.close();
+  // A connection to Redis would keep the process.
+  await refit.close();
   if (process.connected) process.disconnect();
 }
 

@@ -1,4 +1,7 @@
-/** The deployment of docker-compose.yml as processes: PostgreSQL, Temporal's own server, and Refit's roles by their entry point. */
+/**
+ * The deployment of docker-compose.yml as processes: PostgreSQL, Temporal's own server, an S3 server, Redis, and Refit's roles
+ * by their entry point.
+ */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -8,6 +11,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { temporalBinary } from '../../infra/parts.mjs';
 import { REPOSITORY } from '../support/project.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
 
 const run = promisify(execFile);
 const PASSWORD = 'topology';
@@ -27,6 +31,8 @@ export interface Topology {
   /** `127.0.0.1:<port>` of PostgreSQL. */
   database: string;
   folder: string;
+  /** The environment that leads to the S3 server and to Redis: all that roles have in common but Temporal. */
+  stores: Record<string, string>;
   remove(): Promise<void>;
 }
 
@@ -89,15 +95,18 @@ async function postgresUser(): Promise<{ uid?: number; gid?: number }> {
 export async function startTopology(): Promise<Topology> {
   const folder = await mkdtemp(path.join(tmpdir(), 'refit-topology-'));
   const running: Running[] = [];
+  let redis: RedisServer | undefined;
   const remove = async () => {
     for (const process of running.reverse()) await process.stop();
+    await redis?.remove();
     for (const name of [folder, `${folder}-pg`]) await rm(name, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
     await run(process.execPath, [path.join(REPOSITORY, 'infra/setup.mjs'), '--only', 'temporal-server'], {
       maxBuffer: 1e8,
     });
-    const [port = 0, ...ports] = await freePorts(10);
+    await run(process.execPath, [path.join(REPOSITORY, 'infra/setup.mjs'), '--only', 's3-server'], { maxBuffer: 1e8 });
+    const [port = 0, s3Port = 0, ...ports] = await freePorts(11);
     const database = await startPostgres(`${folder}-pg`, port);
     running.push(database);
     const tools = await programsFolder(folder);
@@ -105,14 +114,44 @@ export async function startTopology(): Promise<Topology> {
     await script('temporal-schema.sh', tools, { ...sql, SQL_PASSWORD: PASSWORD });
     const server = startTemporal(folder, port, ports);
     running.push(server);
+    running.push(startS3(folder, tools, s3Port));
+    redis = await startRedis();
+    const stores = { ...S3_KEYS, AWS_ENDPOINT_URL: `http://127.0.0.1:${s3Port}`, REFIT_ONLINE: redis.url };
+    await until('the S3 server answers', () =>
+      fetch(stores.AWS_ENDPOINT_URL).then(
+        () => true,
+        () => false,
+      ),
+    );
     const address = `127.0.0.1:${ports[0]}`;
     await script('temporal-namespace.sh', tools, { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: 'default' }, server);
-    return { address, database: `127.0.0.1:${port}`, folder, remove };
+    return {
+      address,
+      database: `127.0.0.1:${port}`,
+      folder,
+      stores: { ...stores, REFIT_STORE: `s3://${BUCKET}/store` },
+      remove,
+    };
   } catch (error) {
     const logs = running.map(({ name, log }) => `${name}:\n${readFileSync(log, 'utf8').slice(-2000)}`);
     await remove();
     throw new Error(`The topology did not start: ${String(error)}\n${logs.join('\n')}`, { cause: error });
   }
+}
+
+const BUCKET = 'refit';
+const S3_KEYS = { AWS_ACCESS_KEY_ID: 'topology', AWS_SECRET_ACCESS_KEY: 'topology-secret', AWS_REGION: 'us-east-1' };
+
+/** The S3 server by the script that its container runs. */
+function startS3(folder: string, PATH: string, port: number): Running {
+  const env = {
+    ...{ OBJECTS_ROOT: path.join(folder, 'objects'), OBJECTS_BUCKET: BUCKET, VGW_PORT: `127.0.0.1:${port}`, PATH },
+    ROOT_ACCESS_KEY_ID: S3_KEYS.AWS_ACCESS_KEY_ID,
+    ROOT_SECRET_ACCESS_KEY: S3_KEYS.AWS_SECRET_ACCESS_KEY,
+    VGW_REGION: S3_KEYS.AWS_REGION,
+  };
+  const script = path.join(REPOSITORY, 'infra/docker/s3-server.sh');
+  return start('objects', ['sh', script], { log: path.join(folder, 'objects.log'), env });
 }
 
 async function startPostgres(folder: string, port: number): Promise<Running> {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -29,26 +29,35 @@ const ARGS = [
   ],
 ];
 
-let project: Project;
 let topology: Topology;
 let connection: Connection;
 const roles = new Map<string, Running>();
+const projects: Project[] = [];
+
+/** A folder of a role's own, as a container has it: the project, the installed library, and nothing that another role wrote. */
+async function ownFolder(): Promise<Project> {
+  const project = await createProject({ months: 4 });
+  projects.push(project);
+  for (const shared of ['bin', 'cache']) await rm(project.path('.refit', shared));
+  return project;
+}
 
 beforeAll(async () => {
-  [project, topology] = await Promise.all([createProject({ months: 4 }), startTopology()]);
+  topology = await startTopology();
   connection = await Connection.connect({ address: topology.address });
 });
 afterAll(async () => {
   await connection?.close();
   await Promise.all([...roles.values()].map((role) => role.stop()));
   await topology?.remove();
-  await project?.remove();
+  for (const project of projects) await project.remove();
 });
 
-/** One volume for all, as in docker-compose.yml. */
-const volume = () => ({
-  REFIT_STORE: `file:${path.join(topology.folder, 'volume/store')}`,
-  REFIT_ONLINE: `lmdb:${path.join(topology.folder, 'volume/online')}`,
+const workerEnv = (project: Project): Record<string, string> => ({
+  REFIT_ROOT: project.root,
+  TEMPORAL_ADDRESS: topology.address,
+  TEMPORAL_NAMESPACE: 'default',
+  ...topology.stores,
 });
 
 async function startHealthy(role: string, env: Record<string, string>): Promise<void> {
@@ -64,17 +73,12 @@ async function startHealthy(role: string, env: Record<string, string>): Promise<
   });
 }
 
-test("workers of their own, started by the images' entry point, run the flights pipeline on Temporal with PostgreSQL", async () => {
-  const worker = {
-    REFIT_ROOT: project.root,
-    TEMPORAL_ADDRESS: topology.address,
-    TEMPORAL_NAMESPACE: 'default',
-    ...volume(),
-  };
+test("workers of their own on folders of their own, started by the images' entry point, run the flights pipeline", async () => {
+  const [control, cpu, operator] = [await ownFolder(), await ownFolder(), await ownFolder()];
   // Both at once on an empty namespace, as containers start: each finds the search attributes missing.
-  await Promise.all([startHealthy('control', worker), startHealthy('cpu', worker)]);
+  await Promise.all([startHealthy('control', workerEnv(control)), startHealthy('cpu', workerEnv(cpu))]);
 
-  const result = await runJson(project, ARGS, worker);
+  const result = await runJson(operator, ARGS, workerEnv(operator));
 
   expect(result.verdict).toBe('promoted');
   expect(result.stages.map(({ name }) => name)).toEqual([
@@ -85,7 +89,11 @@ test("workers of their own, started by the images' entry point, run the flights 
     'promote',
     'drift-check',
   ]);
-  expect(result.model.path).toContain(path.join(topology.folder, 'volume/store'));
+  expect(result.model.path).toBe(`${topology.stores.REFIT_STORE}/models/flight-delays/1`);
+  expect(result.report).toMatch(`${topology.stores.REFIT_STORE}/reports/`);
+  for (const { path: at } of projects) {
+    for (const folder of ['store', 'online']) expect(existsSync(at('.refit', folder))).toBe(false);
+  }
 
   // Search attributes live in PostgreSQL here, under columns of its own choosing.
   const { workflow } = new Client({ connection });
@@ -97,11 +105,22 @@ test("workers of their own, started by the images' entry point, run the flights 
   });
 });
 
-test('the gateway, a process of its own without trainer and without Temporal, answers for an entity from the shared stores', async () => {
+test('a worker on another host goes on from what the first one left in the store', async () => {
+  expect(await roles.get('cpu')?.stop()).toBe(0);
+  const [other, operator] = [await ownFolder(), await ownFolder()];
+  await startHealthy('cpu', workerEnv(other));
+  const { stages, verdict } = await runJson(operator, [...ARGS, '--set', 'model.rounds=41'], workerEnv(operator));
+  const cached = stages.filter((stage) => stage.cached).map(({ name }) => name);
+  expect(cached).toEqual(expect.arrayContaining(['extract', 'features']));
+  expect(cached).not.toContain('train');
+  expect(['promoted', 'rejected', 'unchanged']).toContain(verdict);
+});
+
+test('the gateway, a process of its own without trainer and without Temporal, answers for an entity from the stores of the servers', async () => {
   const [port = 0] = await freePorts(1);
   const root = path.join(topology.folder, 'serving');
   await mkdir(root);
-  const env = { REFIT_ROOT: root, REFIT_GATEWAY_PORT: String(port), ...volume() };
+  const env = { REFIT_ROOT: root, REFIT_GATEWAY_PORT: String(port), ...topology.stores };
   await startHealthy('gateway', env);
   const predict = async (instance: object) => {
     const body = JSON.stringify({ instances: [instance], asOf: AS_OF });
@@ -111,7 +130,11 @@ test('the gateway, a process of its own without trainer and without Temporal, an
   };
 
   const answer = await predict({ flight_id: 'AA-1-JFK-20130416' });
-  expect(answer).toMatchObject({ model: 'flight-delays', version: 1, predictions: [{ score: expect.any(Number) }] });
+  expect(answer).toMatchObject({
+    model: 'flight-delays',
+    version: expect.any(Number),
+    predictions: [{ score: expect.any(Number) }],
+  });
   expect(await predict({ flight_id: 'no such flight' })).toMatchObject({ error: { code: 'REFIT_ENTITY_UNKNOWN' } });
   expect(existsSync(path.join(root, '.refit/lib'))).toBe(false);
 });

@@ -77,8 +77,13 @@ test('every image is pinned, and ours is built from a target that there is', () 
     if (image.startsWith('refit/')) {
       expect(image, name).toBe(`refit/${build?.target}:${example.REFIT_TAG}`);
       expect(build?.dockerfile, name).toBe('infra/docker/Dockerfile');
-    } else expect(image, name).toMatch(/^[\w./-]+:\d+\.\d+(\.\d+)?(-[\w.-]+)?$/);
+    } else expect(image, name).toMatch(/^[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.-]+)?$/);
   }
+});
+
+test('what the topology test runs is what is deployed: one release of the S3 server', () => {
+  const release = /versity\/versitygw (v\S+)/.exec(textOf('infra/s3-server/go.mod'))?.[1];
+  expect(compose.services.objects?.image).toBe(`versity/versitygw:${release}`);
 });
 
 test('what the topology test runs is what is deployed: one release of Temporal', () => {
@@ -134,14 +139,30 @@ test('each role of the images is a service of its own; the GPU worker only by it
   expect(services().filter(([, { profiles }]) => profiles).length).toBe(1);
 });
 
-test('workers and gateway share the store and the online store', () => {
+test('workers and gateway share the store and the online store by their servers, and no folder', () => {
   const sharers = ['control', 'cpu', 'gpu', 'gateway'].map((name) => compose.services[name]);
   for (const service of sharers) {
-    expect(service?.volumes).toContain('refit:/var/lib/refit');
-    expect(service?.environment?.REFIT_STORE).toBe('file:/var/lib/refit/store');
-    expect(service?.environment?.REFIT_ONLINE).toBe('lmdb:/var/lib/refit/online');
+    expect(service?.environment).toMatchObject({
+      REFIT_STORE: 's3://refit/store',
+      AWS_ENDPOINT_URL: 'http://objects:7070',
+      REFIT_ONLINE: 'redis://redis:6379/0',
+    });
+    expect(service?.depends_on).toMatchObject({ objects: {}, redis: {} });
+    for (const volume of service?.volumes ?? []) {
+      if (typeof volume === 'object') expect(volume.read_only).toBe(true);
+      else expect(volume).toBe('gateway:/project/.refit/gateway');
+    }
   }
-  expect(Object.keys(compose.volumes).sort()).toEqual(['gateway', 'postgres', 'refit']);
+  expect(Object.keys(compose.volumes).sort()).toEqual(['gateway', 'objects', 'postgres', 'redis']);
+});
+
+test('the bucket and the keys of the S3 server are those that workers and gateway use', () => {
+  const { environment: server } = compose.services.objects ?? {};
+  const { environment: worker } = compose.services.cpu ?? {};
+  expect(worker?.REFIT_STORE).toContain(`s3://${server?.OBJECTS_BUCKET}/`);
+  expect(server?.ROOT_ACCESS_KEY_ID).toBe(worker?.AWS_ACCESS_KEY_ID);
+  expect(server?.ROOT_SECRET_ACCESS_KEY).toBe(worker?.AWS_SECRET_ACCESS_KEY);
+  expect(server?.VGW_REGION).toBe(worker?.AWS_REGION);
 });
 
 test('ports are open to this host only, until somebody says otherwise', () => {
