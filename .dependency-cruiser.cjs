@@ -13,6 +13,7 @@ const AREAS = [
   'drift',
   'webhooks',
   'openlineage',
+  'exploration',
 ];
 
 /** What a folder may import of ours, besides itself; what is not listed is forbidden. */

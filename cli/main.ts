@@ -7,6 +7,7 @@ import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
 import { devCommand } from './dev.ts';
 import { doctorCommand } from './doctor.ts';
+import { exploreCommand } from './explore.ts';
 import { featuresCommand } from './features.ts';
 import { initCommand } from './init.ts';
 import { lineageCommand } from './lineage.ts';
@@ -27,7 +28,7 @@ const COMMANDS: Record<string, CommandMaker[]> = {
   'Runs:': [demoCommand, runCommand, runsCommand, statusCommand, cancelCommand],
   'Models:': [modelsCommand, modelCommand, lineageCommand, auditCommand, verifyCommand],
   'Decisions:': [approveCommand, rejectCommand, rolloutCommand, rollbackCommand, pauseCommand, resumeCommand],
-  'Data:': [dataCommand],
+  'Data:': [exploreCommand, dataCommand],
   'Features:': [featuresCommand],
   'Schedules:': [schedulesCommand, backfillCommand],
   'This machine:': [initCommand, setupCommand, devCommand, doctorCommand],

@@ -2,11 +2,11 @@ import { Command, Option } from 'commander';
 import { RefitClient, type Run } from '../client/index.ts';
 import { placesOf } from '../core/compose/refit.ts';
 import { loadPipeline } from '../core/pipeline/load.ts';
-import { RefitError } from '../core/spec/errors.ts';
 import type { RunHandle, RunInput } from '../core/spec/run.ts';
 import { STAGES, type Stage } from '../core/spec/stages.ts';
 import { canonicalAsOf } from '../core/spec/time.ts';
 import { projectRoot } from './project.ts';
+import { collectSet } from './set-option.ts';
 import { openStack } from './stack.ts';
 import { bold, dim, say } from './terminal.ts';
 import { summary, watchRun } from './watch-run.ts';
@@ -82,16 +82,4 @@ function leave(run: Run, own: boolean, { json }: Options): number {
   const handle: RunHandle = run.toJSON();
   process.stdout.write(json ? `${JSON.stringify(handle)}\n` : `${handle.workflowId}\n`);
   return 0;
-}
-
-/** `model.rounds=400` → number, `model.trainer=logistic` → string, JSON where it parses. */
-function collectSet(text: string, before: Record<string, unknown>): Record<string, unknown> {
-  const at = text.indexOf('=');
-  if (at < 1) throw new RefitError('REFIT_SET_INVALID', `--set ${text}: there is no "path=value" in it.`);
-  const value = text.slice(at + 1);
-  try {
-    return { ...before, [text.slice(0, at)]: JSON.parse(value) as unknown };
-  } catch {
-    return { ...before, [text.slice(0, at)]: value };
-  }
 }

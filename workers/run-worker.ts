@@ -6,6 +6,7 @@ import { createAnnounceActivities } from '../activities/announce.ts';
 import { createDriftActivities } from '../activities/drift.ts';
 import { ErrorsInterceptor } from '../activities/errors-interceptor.ts';
 import { createEvaluateActivities } from '../activities/evaluate.ts';
+import { createExploreActivities } from '../activities/explore.ts';
 import { createExtractActivities } from '../activities/extract.ts';
 import { createFeatureActivities } from '../activities/features.ts';
 import { createOpenLineageActivities } from '../activities/openlineage.ts';
@@ -36,6 +37,7 @@ function activitiesOf(role: Role, refit: Refit): object {
     ...createDriftActivities(refit),
     ...createAnnounceActivities(refit),
     ...createOpenLineageActivities(refit),
+    ...createExploreActivities(refit),
   };
 }
 

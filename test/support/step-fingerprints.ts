@@ -17,6 +17,8 @@ import { checkDrift } from '../../core/drift/check-drift.ts';
 import { compareWithChampion } from '../../core/evaluation/compare-champion.ts';
 import { evaluateCandidate } from '../../core/evaluation/evaluate-candidate.ts';
 import { publishReport } from '../../core/evaluation/publish-report.ts';
+import { exploreData } from '../../core/exploration/explore-data.ts';
+import { publishExploration } from '../../core/exploration/publish-exploration.ts';
 import { buildTrainingSet } from '../../core/features/build-training-set.ts';
 import { sampleOnlineParity } from '../../core/features/online-parity.ts';
 import { exportOnnx } from '../../core/onnx/export-model.ts';
@@ -46,6 +48,8 @@ export const steps = [
   compareWithChampion,
   publishReport,
   checkDrift,
+  exploreData,
+  publishExploration,
 ].map(({ name, version, source }) => ({ name, version, source: fileURLToPath(source) }));
 
 export type Fingerprints = Record<string, { version: number; sha256: string }>;
