@@ -138,6 +138,8 @@ export function columnsAfter(
 function ownComplaint(spec: TransformSpec): string | undefined {
   if (spec.kind === 'impute' && (spec.with === 'constant') !== (spec.value !== undefined))
     return spec.with === 'constant' ? 'impute lacks the value to fill in' : `impute with ${spec.with} takes no value`;
+  if (spec.kind === 'impute' && typeof spec.value === 'number' && !Number.isFinite(Math.fround(spec.value)))
+    return `${spec.value} is more than a float32 can hold`;
   if (spec.kind === 'cap' && spec.by === 'quantile' && !((spec.low ?? 0) < (spec.high ?? 1)))
     return `the lower quantile ${spec.low} is not below the upper one, ${spec.high}`;
   if (spec.kind === 'cap' && spec.by === 'iqr' && spec.factor === undefined) return 'cap by iqr lacks its factor';

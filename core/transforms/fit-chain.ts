@@ -30,7 +30,7 @@ export async function fitChain(
     const chosen = chooseColumns(spec, planned);
     const after = typeof chosen === 'string' ? chosen : columnsAfter(spec, chosen, planned);
     if (typeof chosen === 'string' || typeof after === 'string') throw invalid(index, String(after));
-    const fit = fitStage(
+    const fit = await fitStage(
       spec,
       chosen.map(({ name }) => name),
       table,

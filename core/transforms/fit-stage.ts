@@ -1,4 +1,5 @@
 /** From a declared transform and the training rows to a fitted stage. Pure: the same rows give the same stage. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { products, resultName } from '../spec/plan-transforms.ts';
 import type { FittedStage, TransformOf, TransformSpec } from '../spec/transforms.ts';
 import { fitCodes, fitOneHot, fitTarget } from './fit-levels.ts';
@@ -13,31 +14,39 @@ export interface Fit {
 }
 
 /** @param names the columns that the transform takes, resolved and of the right kind */
-export function fitStage(spec: TransformSpec, names: readonly string[], table: WorkingTable): Fit {
-  const each = <Item>(fit: (column: string) => Item): Item[] => names.map(fit);
+export async function fitStage(spec: TransformSpec, names: readonly string[], table: WorkingTable): Promise<Fit> {
+  const each = async <Item>(fitOne: (column: string) => Item): Promise<Item[]> => {
+    const items: Item[] = [];
+    for (const name of names) {
+      // Sorting a million values takes a tenth of a second: heartbeats go out in between.
+      await turn();
+      items.push(fitOne(name));
+    }
+    return items;
+  };
   switch (spec.kind) {
     case 'impute':
-      return { stage: { op: 'impute', items: each((column) => fitImpute(spec, column, table)) } };
+      return { stage: { op: 'impute', items: await each((column) => fitImpute(spec, column, table)) } };
     case 'scale':
-      return { stage: { op: 'affine', items: each((column) => fitScale(spec, column, table)) } };
+      return { stage: { op: 'affine', items: await each((column) => fitScale(spec, column, table)) } };
     case 'log':
       return {
         stage: {
           op: 'log',
-          items: each((column) => ({ column, to: resultName(spec, column), signed: spec.signed ?? false })),
+          items: await each((column) => ({ column, to: resultName(spec, column), signed: spec.signed ?? false })),
         },
       };
     case 'polynomial':
       return { stage: { op: 'product', items: products(spec, names) } };
     case 'bin':
-      return { stage: { op: 'bin', items: each((column) => fitBin(spec, column, table)) } };
+      return { stage: { op: 'bin', items: await each((column) => fitBin(spec, column, table)) } };
     case 'cap':
-      return { stage: { op: 'clip', items: each((column) => fitCap(spec, column, table)) } };
+      return { stage: { op: 'clip', items: await each((column) => fitCap(spec, column, table)) } };
     case 'oneHot':
       return { stage: fitOneHot(spec, names, table) };
     case 'ordinal':
     case 'frequency':
-      return { stage: { op: 'encode', items: each((column) => fitCodes(spec, column, table)) } };
+      return { stage: { op: 'encode', items: await each((column) => fitCodes(spec, column, table)) } };
     case 'targetEncode':
       return fitTarget(spec, names, table);
   }

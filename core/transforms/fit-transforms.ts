@@ -29,7 +29,7 @@ export function keyOfFolds(transforms: readonly TransformSpec[], key: readonly s
  */
 export const fitTransforms = defineStep<FitTransformsInput, Prepared>({
   name: 'fit-transforms',
-  version: 1,
+  version: 2,
   natives: ['onnxruntime'],
   source: import.meta.url,
   async run({ trainingSet, transforms, key }, context) {

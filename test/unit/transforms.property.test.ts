@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { chooseColumns, columnsAfter, type PlannedColumn } from '../../core/spec/plan-transforms.ts';
-import type { TransformSpec } from '../../core/spec/transforms.ts';
+import type { FittedStage, TransformSpec } from '../../core/spec/transforms.ts';
 import { fitChain } from '../../core/transforms/fit-chain.ts';
 import { byHand, type Cell, inputsOf, rawOf, shown, tableOf, throughGraph } from './transforms.fixture.ts';
 
@@ -43,7 +43,7 @@ const spec: fc.Arbitrary<TransformSpec> = fc
           ...how,
           ...(flag ? { indicator: true as const } : {}),
         })),
-      any<number | string>(0, -2.5, 1e39, 'none').map((value) => ({
+      any<number | string>(0, -2.5, 1e38, 'none').map((value) => ({
         ...{ kind: 'impute' as const, ...of, with: 'constant' as const, value },
       })),
       any('standard' as const, 'minMax' as const, 'robust' as const).map((by) => ({
@@ -75,7 +75,7 @@ const spec: fc.Arbitrary<TransformSpec> = fc
 
 /** The transforms of a list that can be had where they stand. */
 async function fitWhatGoes(specs: TransformSpec[], table: ReturnType<typeof tableOf>) {
-  const stages = [];
+  const stages: FittedStage[] = [];
   const done: TransformSpec[] = [];
   for (const one of specs) {
     const columns: PlannedColumn[] = table.columns.map(({ name, kind, flag }) => ({
@@ -86,7 +86,8 @@ async function fitWhatGoes(specs: TransformSpec[], table: ReturnType<typeof tabl
     const chosen = chooseColumns(one, columns);
     if (typeof chosen === 'string' || typeof columnsAfter(one, chosen, columns) === 'string') continue;
     if (table.columns.length > 60 && one.kind === 'polynomial') continue;
-    stages.push(...(await fitChain([one], table)));
+    // As the store keeps them.
+    stages.push(...(JSON.parse(JSON.stringify(await fitChain([one], table))) as FittedStage[]));
     done.push(one);
   }
   return { stages, done };
