@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { checkCommand } from './features/check.ts';
 import { getCommand } from './features/get.ts';
 import { joinCommand } from './features/join.ts';
 import { materializeCommand } from './features/materialize.ts';
@@ -7,7 +8,7 @@ export function featuresCommand(exit: (status: number) => void): Command {
   const command = new Command('features').description(
     'The feature store: join features to a table, look at them online.',
   );
-  for (const make of [joinCommand, getCommand, materializeCommand]) command.addCommand(make(exit));
+  for (const make of [joinCommand, getCommand, materializeCommand, checkCommand]) command.addCommand(make(exit));
   return command.addHelpText('after', EXAMPLES);
 }
 
@@ -15,4 +16,5 @@ const EXAMPLES = `
 Examples:
   refit features join --pipeline flight-delays --spine asked.parquet --out features.parquet
   refit features get --pipeline flight-delays --view weather_by_origin --key origin=JFK
-  refit features materialize --pipeline flight-delays`;
+  refit features materialize --pipeline flight-delays
+  refit features check --pipeline flight-delays`;

@@ -7,7 +7,7 @@ import { RefitError } from '../core/spec/errors.ts';
 import { systemCode } from '../core/store/store-errors.ts';
 import { createInferencePool } from './inference-pool.ts';
 import { createSegmentPublisher } from './log-parquet.ts';
-import { createMetrics, type Metrics, watchLog } from './metrics.ts';
+import { createMetrics, type Metrics, watchFreshness, watchLog } from './metrics.ts';
 import { createPredictor } from './predict.ts';
 import { createPredictionLog, type PredictionLog } from './prediction-log.ts';
 import { createRouter, type Router } from './router.ts';
@@ -29,6 +29,7 @@ export async function startGateway(refit: Refit, settings: Settings): Promise<Ga
   const onBatch = (model: string, rows: number) => metrics.batchRows.observe({ model }, rows);
   const loader = createModelLoader({ refit, pool, settings, onBatch });
   const router = openRouter(refit, loader, settings, metrics);
+  watchFreshness(metrics, router);
   const predictor = createPredictor(log, metrics, settings.queueRows);
   let stopping: Promise<void> | undefined;
   const app = await createServer({

@@ -1,6 +1,7 @@
 /** What `/metrics` tells, in the words of Prometheus. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { PredictionLog } from './prediction-log.ts';
+import type { Router } from './router.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -83,4 +84,41 @@ export function watchLog({ registry }: Metrics, log: PredictionLog): void {
   for (const [name, help, field] of gauges) {
     const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(log.state()[field]) });
   }
+}
+
+/** How old the online features of the models that serve are, asked when somebody looks; what cannot be told is left out. */
+export function watchFreshness({ registry }: Metrics, router: Router): void {
+  const registers = [registry];
+  const told = async () => {
+    const models = router.models().map(async (model) => {
+      const freshness = await router.pick(model).then(({ features }) => features.freshness());
+      return freshness && { model, ...freshness };
+    });
+    const known = await Promise.allSettled(models);
+    return known.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+  };
+  const age: Gauge<'model' | 'view'> = new Gauge({
+    name: 'refit_online_view_age_seconds',
+    help: 'Time since the newest event that the online features of a view know.',
+    labelNames: ['model', 'view'],
+    registers,
+    async collect() {
+      const found = await told();
+      age.reset();
+      for (const { model, newestMs } of found) {
+        for (const [view, ms] of newestMs) age.set({ model, view }, (Date.now() - ms) / 1000);
+      }
+    },
+  });
+  const materialized: Gauge<'model'> = new Gauge({
+    name: 'refit_online_materialized_age_seconds',
+    help: 'Time since the date that the online features were brought to.',
+    labelNames: ['model'],
+    registers,
+    async collect() {
+      const found = await told();
+      materialized.reset();
+      for (const { model, asOf } of found) materialized.set({ model }, (Date.now() - Date.parse(asOf)) / 1000);
+    },
+  });
 }

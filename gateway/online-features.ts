@@ -1,7 +1,7 @@
 /** Completes instances that name an entity: what they do not bring comes from the online store. */
 import { onlineNamespace, readLayout } from '../core/features/online-layout.ts';
 import type { OnlineStore } from '../core/features/online-store.ts';
-import { readFeatures } from '../core/features/read-features.ts';
+import { readFeaturesOf } from '../core/features/read-features.ts';
 import type { FeatureInfo } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
@@ -18,6 +18,15 @@ export interface FeatureLookup {
    * @throws RefitError REFIT_ENTITY_UNKNOWN, REFIT_REQUEST_INVALID for a time before the features'
    */
   complete(instances: Instance[], asOf?: string): Promise<{ table: FeatureTable; missing: Record<string, number> }>;
+  /** How fresh the features are; undefined where none were materialised. @throws RefitError of the online store */
+  freshness(): Promise<Freshness | undefined>;
+}
+
+export interface Freshness {
+  /** What the features were brought to, ISO UTC. */
+  asOf: string;
+  /** View → its newest event, milliseconds since 1970; views without events are left out. */
+  newestMs: ReadonlyMap<string, number>;
 }
 
 /** `store` is opened when an entity is first asked for. */
@@ -35,7 +44,7 @@ export function createFeatureLookup(
       throw new RefitError('REFIT_ENTITY_UNKNOWN', message, { model: name });
     }
     const keys = asked.map(({ instance }) => instance.key ?? {});
-    const { vectors } = await readFeatures(store(), namespace, keys, timeOf(layout.asOf, asOf));
+    const { vectors } = await readFeaturesOf(store(), layout, keys, timeOf(layout.asOf, asOf));
     const unknown = asked.filter((_, i) => !vectors[i]?.found);
     const [first] = unknown;
     if (first) {
@@ -64,6 +73,15 @@ export function createFeatureLookup(
   }
 
   return {
+    async freshness() {
+      const layout = await readLayout(store(), namespace);
+      if (!layout) return undefined;
+      const newestMs = new Map<string, number>();
+      for (const { view, newestUs } of layout.lookups) {
+        if (newestUs !== null) newestMs.set(view, Math.max(newestMs.get(view) ?? -Infinity, newestUs / 1000));
+      }
+      return { asOf: layout.asOf, newestMs };
+    },
     async complete(instances, asOf) {
       const asked = instances.flatMap((instance, position) => (instance.lookUp ? [{ instance, position }] : []));
       const rows = instances.map(({ given }) => given);

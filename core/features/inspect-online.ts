@@ -38,7 +38,8 @@ export interface Served {
   features: ServedFeature[];
 }
 
-/** @throws RefitError REFIT_ENTITY_UNKNOWN when nothing was materialised; REFIT_USAGE (no such view, key of other columns) */
+/** @throws RefitError REFIT_ENTITY_UNKNOWN when nothing was materialised; REFIT_USAGE (no such view, key of other columns, a time
+ * before the features') */
 export async function inspectOnline(store: OnlineStore, request: InspectRequest): Promise<Served> {
   const { namespace, views, view } = request;
   const layout = await readLayout(store, namespace);
@@ -52,6 +53,10 @@ export async function inspectOnline(store: OnlineStore, request: InspectRequest)
     throw new RefitError('REFIT_USAGE', `There is no view "${view}"${nearest(view, names)}.`, { view, views: names });
   }
   const at = request.at ?? layout.asOf;
+  if (Date.parse(at) < Date.parse(layout.asOf)) {
+    const message = `The online features are as of ${layout.asOf}; they cannot answer for the earlier ${at}.`;
+    throw new RefitError('REFIT_USAGE', message, { asOf: layout.asOf, at });
+  }
   const [entity] = await read(store, layout.entity.id, spineKey(layout, request.key));
   if (!entity) requireKey(layout, views, view, request.key);
   const looked = await Promise.all(

@@ -46,7 +46,7 @@ export function unpackKept(values: readonly StoredValue[], texts: readonly boole
     throw new RefitError('REFIT_STORE_CORRUPT', 'A row of the online store does not have the shape of its view.');
   }
   // Copied, because numbers must lie at multiples of eight.
-  const all = new Float64Array(bytes.slice().buffer);
+  const all = new Float64Array(new Uint8Array(bytes).buffer);
   const rows = all.length / width;
   let number = 2;
   let text = 0;

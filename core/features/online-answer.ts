@@ -28,6 +28,8 @@ export function answerer(lookup: OnlineLookup, at: string): (row: OnlineRow | un
   const answer = read.kind === 'latest' ? latestAnswer(read, lookup, at, atUs) : windowAnswer(read, atUs);
   return (row) => {
     if (!row || row.eventAtUs < lookup.sinceUs) return nothing;
+    // The next materialisation is under way, and this row is of it: rows that only an earlier time sees are gone already.
+    if (row.eventAtUs > atUs) return answerer(lookup, new Date(row.eventAtUs / 1000).toISOString())(row);
     const kept = unpackKept(row.values, lookup.texts);
     const askedUs = read.kind === 'latest' ? atUs + read.aheadUs : atUs;
     if (askedUs >= kept.untilUs) throw stale(lookup, row, at);

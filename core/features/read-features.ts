@@ -43,6 +43,16 @@ export async function readFeatures(
       },
     );
   }
+  return readFeaturesOf(store, layout, keys, at);
+}
+
+/** As `readFeatures`, where the layout was read already. @throws RefitError REFIT_USAGE, REFIT_ONLINE_STALE */
+export async function readFeaturesOf(
+  store: OnlineStore,
+  layout: OnlineLayout,
+  keys: readonly Record<string, unknown>[],
+  at: string,
+): Promise<OnlineFeatures> {
   const entities = await store.get(
     layout.entity.id,
     keys.map((key) => spineKey(layout.key, key)),

@@ -49,7 +49,8 @@ export function createRedisOnlineStore(address: string): OnlineStore {
     async put(view, rows) {
       let written = 0;
       await pipelined(batches(view, rows), async (batch) => {
-        written += Number(await redis.script(PUT, batch.keys, batch.rows));
+        const own = Number(await redis.script(PUT, batch.keys, batch.rows));
+        written += own;
       });
       return written;
     },

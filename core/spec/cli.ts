@@ -443,6 +443,39 @@ export const DataCheck = Type.Object({
 });
 export type DataCheck = Static<typeof DataCheck>;
 
+const FeatureValue = Type.Union([Type.Number(), Type.String(), Type.Null()]);
+/** `refit features check`. */
+export const FeatureCheck = Type.Object({
+  pipeline: Type.String(),
+  store: Type.String(),
+  /** What the online store was brought to, and the time that was asked for. */
+  asOf: Type.String(),
+  at: Type.String(),
+  entities: Type.Integer(),
+  /** Entities that the online store does not know. */
+  unknown: Type.Integer(),
+  views: Type.Array(
+    Type.Object({
+      view: Type.String(),
+      /** Values that were held against each other, and those that differ. */
+      compared: Type.Integer(),
+      differing: Type.Integer(),
+      example: Type.Union([
+        Type.Object({
+          key: Type.Record(Type.String(), Type.String()),
+          feature: Type.String(),
+          offline: FeatureValue,
+          online: FeatureValue,
+        }),
+        Type.Null(),
+      ]),
+    }),
+  ),
+  /** Whether every value is equal, and every entity known. */
+  same: Type.Boolean(),
+});
+export type FeatureCheck = Static<typeof FeatureCheck>;
+
 const PeriodRows = Type.Object({ rows: Type.Integer(), positives: Type.Integer() });
 
 /** `refit init`: what was found in the table, and what was written. */

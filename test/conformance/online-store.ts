@@ -46,6 +46,14 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
       expect(found).toEqual([row('b', []), undefined, row('a', values), row('a', values)]);
     });
 
+    test('gives back bytes as bytes', async () => {
+      await store.put('v', [row('a', [Uint8Array.of(0, 255, 128), 'text', new Uint8Array(0)])]);
+      const [found] = await store.get('v', ['a']);
+      const [bytes, text, none] = found?.values ?? [];
+      expect([...(bytes as Uint8Array)]).toEqual([0, 255, 128]);
+      expect([text, (none as Uint8Array).length]).toEqual(['text', 0]);
+    });
+
     test('keeps views apart', async () => {
       await store.put('p/v', [row('a', [1])]);
       await store.put('p', [row('v/a', [2])]);
@@ -119,7 +127,7 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
     test('takes keys of any length, and many rows at once', async () => {
       const long = 'x'.repeat(5000);
       const many = Array.from({ length: 5000 }, (_, i) => row(`${i}`, [i]));
-      await store.put('v', [row(`${long}1`, [1]), row(`${long}2`, [2]), ...many]);
+      expect(await store.put('v', [row(`${long}1`, [1]), row(`${long}2`, [2]), ...many])).toBe(5002);
       expect((await store.get('v', [`${long}1`, `${long}2`, '4999'])).map((found) => found?.values[0])).toEqual([
         1, 2, 4999,
       ]);

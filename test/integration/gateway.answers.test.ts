@@ -154,6 +154,9 @@ describe('the gateway tells about itself', () => {
     expect(metrics).toMatch(
       /refit_gateway_requests_total\{route="\/v1\/models\/:model:predict",method="POST",status="200",model="flights"\}/,
     );
+    // Both times are in the past of any clock.
+    expect(metrics).toMatch(/refit_online_view_age_seconds\{model="flights",view="weather"\} [1-9]\d{8}/);
+    expect(metrics).toMatch(/refit_online_materialized_age_seconds\{model="flights"\} [1-9]\d{8}/);
     expect(metrics).not.toContain('fligths');
   });
 

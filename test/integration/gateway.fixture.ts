@@ -7,6 +7,7 @@ import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { packKept } from '../../core/features/kept-rows.ts';
 import { createLmdbOnlineStore } from '../../core/features/lmdb-online-store.ts';
 import { entityKey, onlineNamespace, writeLayout } from '../../core/features/online-layout.ts';
+import type { OnlineStore } from '../../core/features/online-store.ts';
 import { exportNativeModel } from '../../core/onnx/export-model.ts';
 import { promote } from '../../core/registry/routing.ts';
 import type { VersionManifest } from '../../core/registry/schemas.ts';
@@ -45,6 +46,8 @@ export interface GatewayProject {
   route(manifest: VersionManifest): Promise<void>;
   /** Writes online features as of AS_OF: flights A (all there), B (its weather is too old), by their flight_id. */
   materialize(model?: string): Promise<void>;
+  /** The same, into a store that is closed afterwards. */
+  materializeInto(store: OnlineStore, model?: string): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -69,7 +72,8 @@ export async function createGatewayProject(): Promise<GatewayProject> {
       await route(blobs, manifest);
       return manifest;
     },
-    materialize: (model = 'flights') => writeFeatures(root, model),
+    materialize: (model = 'flights') => writeFeatures(createLmdbOnlineStore(path.join(root, '.refit/online')), model),
+    materializeInto: (store, model = 'flights') => writeFeatures(store, model),
     remove: () => rm(root, { recursive: true, force: true, maxRetries: 5 }),
   };
 }
@@ -109,8 +113,8 @@ async function route(blobs: BlobStore, { model, version }: VersionManifest): Pro
   await promote(blobs.objects, { model, version, by: 'rule', reason: 'gates passed', gates: [], ...run });
 }
 
-async function writeFeatures(root: string, model: string): Promise<void> {
-  const store = createLmdbOnlineStore(path.join(root, '.refit/online'));
+/** Closes the store. */
+async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
   const namespace = onlineNamespace(model, SPINE, VIEWS);
   const at = (iso: string) => ({ eventAtUs: Date.parse(iso) * 1000, knownAtUs: Date.parse(iso) * 1000 });
   const entity = { id: `${namespace}/entity`, features: FEATURES.slice(0, 2) };

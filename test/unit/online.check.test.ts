@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkOnline } from '../../core/features/check-online.ts';
+import { packKept, unpackKept } from '../../core/features/kept-rows.ts';
+import { materializeOnline } from '../../core/features/materialize.ts';
+import { entityKey, readLayout } from '../../core/features/online-layout.ts';
+import { iso } from './features.fixture.ts';
+import { createOnlineBench, INPUT, type OnlineBench, type Trip } from './online.fixture.ts';
+
+let bench: OnlineBench;
+beforeAll(async () => {
+  bench = await createOnlineBench();
+});
+afterAll(() => bench.remove());
+
+const trips: Trip[] = [
+  { town: 'oslo', bus: 1, leaves: 2, delay: 2 },
+  { town: 'oslo', bus: 1, leaves: 11, delay: 0 },
+  { town: 'oslo', bus: 2, leaves: 13, delay: 4 },
+];
+
+async function prepared() {
+  const snapshots = await bench.publishTrips(trips, [{ number: 1, seats: 40, color: 'red', known: [0, 0] }]);
+  const store = bench.openStore();
+  const { namespace } = await materializeOnline(
+    { ...INPUT, pipeline: 'p', snapshots, asOf: iso(10) },
+    store,
+    bench.context(),
+  );
+  const check = (at: number, more = {}) =>
+    checkOnline({ ...INPUT, pipeline: 'p', snapshots, at: iso(at), sample: 10, ...more }, store, bench.context());
+  return { store, namespace, check };
+}
+
+test('a store that was just written gives what the join gives, at once and hours later', async () => {
+  const { check } = await prepared();
+  for (const at of [10, 12, 30]) {
+    const checked = await check(at);
+    expect(checked).toMatchObject({ asOf: iso(10), at: iso(at), entities: 2, unknown: 0, same: true });
+    expect(checked.views.map(({ view, compared }) => [view, compared])).toEqual([
+      ['own', 8],
+      ['of_bus', 6],
+      ['last', 2],
+      ['around', 6],
+    ]);
+  }
+});
+
+test('a value that differs is named, and an entity that is not there is counted', async () => {
+  const { store, namespace, check } = await prepared();
+  const layout = await readLayout(store, namespace);
+  const lookup = layout?.lookups.find(({ view }) => view === 'last');
+  const key = entityKey(['1']) as string;
+  const [row] = await store.get(String(lookup?.id), [key]);
+  const kept = unpackKept(row?.values ?? [], [false]);
+  const values = packKept({ ...kept, columns: [Float64Array.of(99)] });
+  await store.put(String(lookup?.id), [
+    { key, values, eventAtUs: row?.eventAtUs ?? 0, knownAtUs: row?.knownAtUs ?? 0 },
+  ]);
+  const checked = await check(10);
+  expect(checked.same).toBe(false);
+  expect(checked.views.find(({ view }) => view === 'last')).toEqual({
+    ...{ view: 'last', compared: 2, differing: 1 },
+    example: { key: { id: 't1' }, feature: 'last_delay', offline: Math.fround(2 / 3), online: 99 },
+  });
+
+  const later = { snapshots: await bench.publishTrips([...trips, { town: 'rome', bus: 1, leaves: 12, delay: 0 }], []) };
+  expect(await check(10, later)).toMatchObject({ entities: 3, unknown: 1, same: false });
+});
+
+test('nothing materialised, or a time before it, is said', async () => {
+  const { check } = await prepared();
+  await expect(check(9)).rejects.toMatchObject({ code: 'REFIT_USAGE' });
+  await expect(check(10, { pipeline: 'other' })).rejects.toMatchObject({ code: 'REFIT_ENTITY_UNKNOWN' });
+});
