@@ -35,7 +35,7 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 4_000;
 const CONNECT_MS = 5_000;
 /** A connection on which nothing moves for this long is given up. */
-const IDLE_MS = 30_000;
+const IDLE_MS = 60_000;
 
 /** `address` is for people. Reads the AWS variables of the environment, and what else the SDK knows of. */
 export function createS3Calls(address: string, env: NodeJS.ProcessEnv = process.env): S3Calls {

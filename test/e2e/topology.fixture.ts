@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { temporalBinary } from '../../infra/parts.mjs';
 import { REPOSITORY } from '../support/project.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { buildS3Server } from '../support/s3-server.ts';
 
 const run = promisify(execFile);
 const PASSWORD = 'topology';
@@ -105,7 +106,7 @@ export async function startTopology(): Promise<Topology> {
     await run(process.execPath, [path.join(REPOSITORY, 'infra/setup.mjs'), '--only', 'temporal-server'], {
       maxBuffer: 1e8,
     });
-    await run(process.execPath, [path.join(REPOSITORY, 'infra/setup.mjs'), '--only', 's3-server'], { maxBuffer: 1e8 });
+    await buildS3Server();
     const [port = 0, s3Port = 0, ...ports] = await freePorts(11);
     const database = await startPostgres(`${folder}-pg`, port);
     running.push(database);

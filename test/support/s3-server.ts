@@ -28,9 +28,7 @@ const KEYS = { AWS_ACCESS_KEY_ID: 'refit-test', AWS_SECRET_ACCESS_KEY: 'refit-te
 
 /** Builds the server where it is not there yet, and starts it on a free port of the loopback. */
 export async function startS3Server(): Promise<S3Server> {
-  await promisify(execFile)(process.execPath, [path.join(REPOSITORY, 'infra/setup.mjs'), '--only', 's3-server'], {
-    maxBuffer: 1e8,
-  });
+  await buildS3Server();
   const folder = await mkdtemp(path.join(tmpdir(), 'refit-s3-'));
   const root = path.join(folder, 'objects');
   await mkdir(root);
@@ -59,6 +57,14 @@ export async function startS3Server(): Promise<S3Server> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** @throws Error with the set-up's own sentence where it cannot be built */
+export async function buildS3Server(): Promise<void> {
+  const setup = [path.join(REPOSITORY, 'infra/setup.mjs'), '--only', 's3-server'];
+  await promisify(execFile)(process.execPath, setup, { maxBuffer: 1e8 }).catch((error: { stdout: string }) => {
+    throw new Error(error.stdout);
+  });
 }
 
 /** For `racing-writer.ts`, in a process of its own: a store from `{ address, options, env }` as JSON. */
