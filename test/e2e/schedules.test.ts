@@ -3,9 +3,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { TSchema } from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probe, startEmbeddedServer } from '../../cli/embedded-server.ts';
-import { ScheduleApply, ScheduleList, ScheduleStatus } from '../../core/spec/schedules.ts';
+import type { RunResult } from '../../core/spec/run.ts';
+import { ScheduleApply, ScheduleList, ScheduleStatus, ScheduleTrigger } from '../../core/spec/schedules.ts';
 import { listSchedules } from '../../schedules/look.ts';
-import { type Services, startServices } from '../support/own-server.ts';
+import { type Services, startServices, until } from '../support/own-server.ts';
 import { createProject, errorOf, type Project, refit } from '../support/project.ts';
 import { addTinyPipeline } from '../support/tiny-pipeline.ts';
 
@@ -137,4 +138,42 @@ describe('what pipelines declare becomes what the server has', () => {
       await server.stop();
     }
   });
+});
+
+describe('a schedule that is triggered', () => {
+  const schedule = { cron: '0 5 1 1 *', pauseOnFailure: true };
+  const trigger = (pipeline: string) => json<ScheduleTrigger>(ScheduleTrigger, ['schedules', 'trigger', pipeline]);
+
+  test('runs now, as of now, and belongs to the schedule; paused or not', async () => {
+    await addTinyPipeline(project, 'willing', { dataUntil: new Date(), extra: { schedule } });
+    await apply(['willing']);
+    await json(ScheduleStatus, ['schedules', 'pause', 'willing', '--note', 'by hand only']);
+    const before = Date.now();
+    const { run } = await trigger('willing');
+    expect(run?.workflowId).toMatch(/^train\/willing-/);
+    const handle = services.client.workflow.getHandle(run?.workflowId ?? '');
+    const { asOf, verdict } = (await handle.result()) as RunResult;
+    expect(verdict).toBe('promoted');
+    expect(Math.abs(Date.parse(asOf) - before)).toBeLessThan(120_000);
+    expect(await statusOf('willing')).toMatchObject({ paused: true, note: 'by hand only' });
+    const listed = await refit(project, ['runs', '--json'], services.env);
+    const { runs } = JSON.parse(listed.stdout) as { runs: { pipeline: string; trigger: string }[] };
+    expect(runs.find(({ pipeline }) => pipeline === 'willing')?.trigger).toBe('schedule');
+  });
+});
+
+test('a schedule with pauseOnFailure whose run fails starts no other, and says so, until it is resumed', async () => {
+  // Its data ends long before now.
+  const schedule = { every: '10s', overlap: 'skip', pauseOnFailure: true };
+  await addTinyPipeline(project, 'careful', { extra: { schedule } });
+  await apply(['careful']);
+  const paused = await until(async () => {
+    const status = await statusOf('careful');
+    return status?.paused ? status : undefined;
+  }, 'the schedule is paused');
+  expect(paused).toMatchObject({ pauseOnFailure: true, next: [] });
+  expect(paused.note).toMatch(/fail/i);
+  expect(paused.last.length).toBeGreaterThan(0);
+  const resumed = await json<ScheduleStatus>(ScheduleStatus, ['schedules', 'resume', 'careful']);
+  expect(resumed.paused).toBe(false);
 });
