@@ -69,7 +69,7 @@ export class RowKeeper {
   rows(): KeptRows {
     const columns = this.#values.map((own, i): KeptColumn => {
       if (this.#lookup.texts[i]) return own as (string | null)[];
-      return Float64Array.from(own as (number | null)[], (value) => value ?? Number.NaN);
+      return numbersOf(own as (number | null)[]);
     });
     const tile: Tile | undefined = this.#tile && {
       firstUs: this.#tile.firstUs,
@@ -77,7 +77,14 @@ export class RowKeeper {
       knownUs: Math.max(this.#tile.knownUs, Number.MIN_SAFE_INTEGER),
       totals: this.#tile.totallers.map((totaller) => totaller.total()),
     };
-    const [eventsUs, knownUs] = [Float64Array.from(this.#events), Float64Array.from(this.#knowns)];
+    const [eventsUs, knownUs] = [numbersOf(this.#events), numbersOf(this.#knowns)];
     return { eventsUs, knownUs, columns, tile, untilUs: this.#untilUs };
   }
+}
+
+/** NaN = missing. A loop, because this is done for every column of every key. */
+function numbersOf(values: readonly (number | null)[]): Float64Array {
+  const numbers = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) numbers[i] = values[i] ?? Number.NaN;
+  return numbers;
 }

@@ -72,7 +72,7 @@ export async function readFeaturesOf(
       assign(values, features, answers[position]?.[i] as OnlineValue[]);
     }
     for (const view of layout.computed) Object.assign(values, computedValues(view, values, at));
-    return { found: true, values: Object.fromEntries(layout.features.map(({ name }) => [name, values[name] ?? null])) };
+    return { found: true, values };
   });
   return { asOf: layout.asOf, features: layout.features, vectors };
 }
