@@ -128,14 +128,15 @@ export function summary(result: RunResult, ui: string | undefined): string {
 }
 
 function detailText(details: Record<string, unknown> | undefined): string {
-  const { partitions, quarantined, features, rounds, trials, unlabelled } = (details ?? {}) as {
+  const { partitions, quarantined, features, columns, rounds, trials, unlabelled } = (details ?? {}) as {
     partitions?: { total: number; extracted: number };
     [name: string]: unknown;
   };
   const parts: string[] = [];
   if (partitions) parts.push(`${partitions.extracted} of ${partitions.total} partitions new`);
   if (typeof quarantined === 'number' && quarantined > 0) parts.push(`${quarantined} quarantined`);
-  if (features) parts.push(`${String(features)} features, ${count(Number(unlabelled))} without a label`);
+  const made = columns === undefined ? '' : ` made into ${String(columns)} columns`;
+  if (features) parts.push(`${String(features)} features${made}, ${count(Number(unlabelled))} without a label`);
   if (rounds) parts.push(`${String(rounds)} rounds, ${String(trials)} trials`);
   return dim(parts.join(', '));
 }

@@ -131,6 +131,7 @@ export async function features({ run: _, ...context }: Context, report: StageRep
   report.rows(set.rows.train + set.rows.validate + set.rows.test);
   report.detail('rows', set.rows);
   report.detail('features', set.features.length);
+  if (set.prepared) report.detail('columns', set.prepared.features.length);
   report.detail('unlabelled', set.excluded.unlabelled);
   return set;
 }
