@@ -81,7 +81,7 @@ async function checkOnce(file: string, scratch: string, threads: number): Promis
     const place = { source: 'flights', file: 'flights.parquet' };
     const raw = await openRaw(db, file, { format: 'parquet', place, fields: [], folders: '' });
     const { rules } = await checkContract(db, raw, compiled, { zone: 'UTC', text: false, place });
-    const counts = rules.map((_, i) => `count(*) FILTER (WHERE __rule_${i})::DOUBLE AS r${i}`);
+    const counts = rules.map((_, i) => `sum(__rule_${i}::INTEGER)::DOUBLE AS r${i}`);
     const [row = {}] = await db.rows<Record<string, number>>(`SELECT ${counts.join(', ')} FROM checked`);
     const broken = rules.map(({ rule }, i) => [rule, row[`r${i}`] ?? 0] as const).filter(([, n]) => n > 0);
     if (compiled.rules.length !== 37) throw new Error(`${compiled.rules.length} rules`);

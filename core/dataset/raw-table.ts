@@ -71,13 +71,17 @@ export async function openRaw(db: DuckDb, path: string, file: RawFile): Promise<
         ? `read_parquet(${literal(path)}, hive_partitioning = false)`
         : // Text only: guessed types would differ from file to file; the contract says what they are.
           `read_csv(${literal(path)}, header = true, all_varchar = true, hive_partitioning = false, compression = ${literal(packed)})`;
-    return await openTable(db, reader, folders);
+    return await openTable(db, reader, { folders, numbered: format === 'parquet' });
   } catch (error) {
     throw unreadable(error, place);
   }
 }
 
-async function openTable(db: DuckDb, reader: string, folders: string): Promise<RawColumn[]> {
+async function openTable(
+  db: DuckDb,
+  reader: string,
+  { folders, numbered }: { folders: string; numbered: boolean },
+): Promise<RawColumn[]> {
   const described = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE SELECT * FROM ${reader}`);
   const own = described.map(({ column_name, column_type }) => ({ name: column_name, type: column_type }));
   const taken = own.find(({ name }) => RESERVED.test(name));
@@ -87,7 +91,12 @@ async function openTable(db: DuckDb, reader: string, folders: string): Promise<R
   const items = inPath.map(
     ({ name, value }) => `, ${value === null ? 'NULL::VARCHAR' : literal(value)} AS ${identifier(name)}`,
   );
-  await db.run(`CREATE TEMP VIEW raw AS SELECT *${items.join('')}, row_number() OVER () AS __row FROM ${reader}`);
+  // Parquet knows its rows' numbers, which costs less than counting them, and nothing where they are not asked for.
+  const known = numbered && !has('file_row_number');
+  const from = known ? reader.replace(/\)$/, ', file_row_number = true)') : reader;
+  const star = known ? '* EXCLUDE (file_row_number)' : '*';
+  const number = known ? 'file_row_number + 1' : 'row_number() OVER ()';
+  await db.run(`CREATE TEMP VIEW raw AS SELECT ${star}${items.join('')}, ${number} AS __row FROM ${from}`);
   return [...own, ...inPath.map(({ name }) => ({ name, type: 'VARCHAR', text: true }))];
 }
 
