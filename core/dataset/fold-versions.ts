@@ -2,7 +2,8 @@ import path from 'node:path';
 import type { ColumnInfo, Partition } from '../spec/artifacts.ts';
 import { defineStep, type StepContext } from '../store/step.ts';
 import { type DuckDb, identifier, literal, withDuckDb } from './duckdb.ts';
-import { isoSql, timestampLiteral } from './time-sql.ts';
+import { joinQuarantine, tableStatistics } from './partition-files.ts';
+import { timestampLiteral } from './time-sql.ts';
 
 /** A version of a partition, and since when it was there. */
 export interface PartitionVersion {
@@ -61,7 +62,7 @@ export const foldVersions = defineStep<FoldVersionsInput, Partition>({
       const was = `NOT isfinite(__gone_at) OR least(${fold.known.join(', ')}) < __gone_at`;
       await db.run(`COPY (SELECT ${columns.join(', ')}, __gone_at FROM history WHERE ${was} ORDER BY
         __gone_at DESC, __version, __position) TO ${literal(data)} (FORMAT parquet, COMPRESSION zstd)`);
-      return { data: await context.blobs.putFile(data), ...(await statistics(db, data, fold.known)) };
+      return { data: await context.blobs.putFile(data), ...(await tableStatistics(db, data, fold.known)) };
     });
     const quarantine = await foldQuarantine(input.versions, context);
     return {
@@ -163,42 +164,15 @@ function recorded({ recordedAt }: Fold, seen: string): string {
   return `CASE WHEN isfinite(n.${column}) AND n.${column} IS DISTINCT FROM o.${column} THEN n.${column} ELSE ${seen} END`;
 }
 
-async function statistics(
-  db: DuckDb,
-  file: string,
-  known: string[],
-): Promise<Pick<Partition, 'rows' | 'badRows' | 'eventRange' | 'knownFrom'>> {
-  const good = `FILTER (WHERE __bad_known_at = 'infinity')`;
-  const [row = {}] =
-    await db.rows(`SELECT count(*)::DOUBLE AS rows, count(*) FILTER (WHERE __bad_known_at < 'infinity')::DOUBLE AS bad,
-      ${isoSql(`min(__event_at) ${good}`)} AS oldest, ${isoSql(`max(__event_at) ${good}`)} AS newest,
-      ${isoSql(`min(least(${known.join(', ')})) ${good}`)} AS known_from FROM read_parquet(${literal(file)})`);
-  return {
-    ...{ rows: Number(row.rows), badRows: Number(row.bad) },
-    ...(row.oldest && row.newest ? { eventRange: { oldest: String(row.oldest), newest: String(row.newest) } } : {}),
-    ...(row.known_from ? { knownFrom: String(row.known_from) } : {}),
-  };
-}
-
 /** The rejected rows of each version count while it was the newest. */
-async function foldQuarantine(
-  versions: PartitionVersion[],
-  { blobs, scratch, signal }: StepContext,
-): Promise<Partition['quarantine']> {
-  const selects: string[] = [];
-  for (const [index, { partition, seenAt }] of versions.entries()) {
-    if (!partition.quarantine) continue;
+function foldQuarantine(versions: PartitionVersion[], context: StepContext): Promise<Partition['quarantine']> {
+  const partitions = versions.map(({ partition }) => partition);
+  return joinQuarantine(partitions, context, (file, index) => {
     const next = versions[index + 1];
     const gone = next ? timestampLiteral(next.seenAt) : `'infinity'::TIMESTAMP`;
-    const from = (time: string) => (index === 0 ? time : `greatest(${time}, ${timestampLiteral(seenAt)})`);
-    selects.push(`SELECT * REPLACE (list_transform(__rule_known_at, lambda known: ${from('known')}) AS __rule_known_at,
-        ${from('__bad_known_at')} AS __bad_known_at), ${gone} AS __gone_at
-      FROM read_parquet(${literal(await blobs.path(partition.quarantine))}, hive_partitioning = false)`);
-  }
-  if (selects.length === 0) return undefined;
-  const file = path.join(scratch, 'quarantine.parquet');
-  await withDuckDb({ scratch, signal, threads: 1 }, (db) =>
-    db.run(`COPY (${selects.join('\nUNION ALL BY NAME\n')}) TO ${literal(file)} (FORMAT parquet, COMPRESSION zstd)`),
-  );
-  return blobs.putFile(file);
+    const seen = timestampLiteral(versions[index]?.seenAt ?? '');
+    const from = (time: string) => (index === 0 ? time : `greatest(${time}, ${seen})`);
+    return `SELECT * REPLACE (list_transform(__rule_known_at, lambda known: ${from('known')}) AS __rule_known_at,
+      ${from('__bad_known_at')} AS __bad_known_at, ${gone} AS __gone_at) FROM ${file}`;
+  });
 }

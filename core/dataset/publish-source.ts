@@ -3,6 +3,7 @@ import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { BlobStore } from '../store/ports.ts';
 import { compileContract } from './contract.ts';
+import { foldChanges } from './fold-changes.ts';
 import { foldVersions, type PartitionVersion } from './fold-versions.ts';
 import { type PublishDeps, publishChecked, withoutJudgement } from './publish-checked.ts';
 import { publishSnapshot } from './publish-snapshot.ts';
@@ -40,14 +41,10 @@ export async function publishSource(
   deps: PublishDeps,
   found: FoundSource,
 ): Promise<{ output: Snapshot; cached: boolean }> {
-  const { source, spec } = found;
+  const { source } = found;
   for (let left = ATTEMPTS; left > 0; left--) {
-    const log =
-      spec.corrections === 'replace' ? undefined : await readSightings(deps.blobs.objects, source, found.declaration);
-    const partitions: Partition[] = [];
-    for (const partition of found.partitions)
-      partitions.push(log ? await asOfDate(deps, found, log, partition) : partition);
-    const snapshot = await publishAsOf(deps, found, partitions);
+    const log = await sightingsOf(deps, found);
+    const snapshot = await publishAsOf(deps, found, await knownPartitions(deps, found, log));
     if (!log || (await record(deps.blobs, found, log))) return snapshot;
   }
   throw new RefitError('REFIT_CONFLICT', `Source "${source}" is being published by others all the time.`, { source });
@@ -55,11 +52,26 @@ export async function publishSource(
 
 /** The partitions as a run would publish them, without recording anything. */
 export async function partitionsAsOf(deps: PublishDeps, found: FoundSource): Promise<Partition[]> {
-  if (found.spec.corrections === 'replace') return found.partitions;
-  const log = await readSightings(deps.blobs.objects, found.source, found.declaration);
+  return knownPartitions(deps, found, await sightingsOf(deps, found));
+}
+
+async function sightingsOf({ blobs }: PublishDeps, { source, spec, declaration }: FoundSource) {
+  return spec.corrections === 'replace' ? undefined : readSightings(blobs.objects, source, declaration);
+}
+
+/** The partitions as they were known by the run's date; the changes of all of them folded, where rows are changes. */
+async function knownPartitions(
+  deps: PublishDeps,
+  found: FoundSource,
+  log: Sightings | undefined,
+): Promise<Partition[]> {
+  const { source, spec } = found;
   const partitions: Partition[] = [];
-  for (const partition of found.partitions) partitions.push(await asOfDate(deps, found, log, partition));
-  return partitions;
+  for (const partition of found.partitions) {
+    partitions.push(log ? await asOfDate(deps, found, log, partition) : partition);
+  }
+  if (!spec.changes || partitions.length === 0) return partitions;
+  return [(await deps.step(foldChanges, { source, partitions, changes: spec.changes })).output];
 }
 
 function publishAsOf(

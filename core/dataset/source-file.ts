@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { StepContext } from '../store/step.ts';
+import { contractOfChanges } from './change-rows.ts';
 import type { RawColumn } from './column-types.ts';
 import { type Contract, type ContractRule, compileContract } from './contract.ts';
 import { withoutTableRules } from './contract-table.ts';
@@ -20,7 +21,7 @@ import { filesOf, type SourceOrigin } from './source-files.ts';
 /** One file of a source opened in DuckDB: its rows as read, checked and timed, by exactly the bytes that were asked for. */
 
 /** What of a source shapes its partitions; the rest (share of bad rows, freshness) is judged when they are published. */
-const SLICE = ['format', 'contract', 'zone', 'derive', 'eventTime', 'knownAt', 'recordedAt'] as const;
+const SLICE = ['format', 'contract', 'zone', 'derive', 'eventTime', 'knownAt', 'recordedAt', 'changes'] as const;
 export type ExtractSlice = Pick<SourceSpec, (typeof SLICE)[number]>;
 
 export function extractSlice(spec: SourceSpec): ExtractSlice {
@@ -74,7 +75,8 @@ export async function withSourceFile<T>(
   { scratch, signal }: StepContext,
   use: (table: SourceFileTable) => Promise<T>,
 ): Promise<T> {
-  const contract = compileContract(spec.contract);
+  const declared = compileContract(spec.contract);
+  const contract = spec.changes ? contractOfChanges(declared, spec.changes) : declared;
   const { pii } = contract;
   const key = requireKey(pii, source, origin.piiKey);
   const place: Place = { source, file: file.name, ...(pii.length > 0 ? { discreet: true } : {}) };
@@ -92,12 +94,17 @@ export async function withSourceFile<T>(
     const raw = await openRaw(db, copy, { format: spec.format, place, fields, folders: file.name });
     const kind = { text: spec.format === 'csv', jsonLines: spec.format === 'jsonl' };
     const table = await checkContract(db, raw, contract, { zone: spec.zone, ...kind, place });
-    const timed = await addTimes(db, source, table.columns, spec, { pii, rawPii: table.rawPii });
+    const timed = await addTimes(db, source, table.columns, timesOf(spec), { pii, rawPii: table.rawPii });
     const quarantined = quarantineColumns(raw, contract, table.rules, kind.jsonLines);
     const read = <R>(query: (db: DuckDb) => Promise<R>) =>
       query(db).catch((error: unknown) => explain(db, spec, place, error));
     return use({ db, place, contract, quarantined, rawPii: table.rawPii, ...timed, rules: table.rules, read });
   });
+}
+
+/** A change is recorded when it says it was made. */
+function timesOf({ changes, ...spec }: ExtractSlice): ExtractSlice {
+  return spec.recordedAt === undefined && changes?.time !== undefined ? { ...spec, recordedAt: changes.time } : spec;
 }
 
 async function explain(db: DuckDb, spec: ExtractSlice, place: Place, error: unknown): Promise<never> {

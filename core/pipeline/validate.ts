@@ -1,7 +1,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import { type ErrorCode, RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
-import { PipelineSpec } from '../spec/pipeline.ts';
+import { PipelineSpec, type SourceSpec } from '../spec/pipeline.ts';
 import { transformComplaint } from '../spec/plan-transforms.ts';
 import { shift } from '../spec/time.ts';
 import { featureColumns, featureNames, viewComplaints } from './view-features.ts';
@@ -30,6 +30,7 @@ function* complaints(spec: PipelineSpec): Generator<string> {
   if (spec.asOf === 'latest' && !spec.sources[spec.spine.source]?.eventTime) {
     yield `asOf "latest" needs an eventTime on source "${spec.spine.source}"`;
   }
+  for (const [name, source] of Object.entries(spec.sources)) yield* changeComplaints(`sources.${name}`, source);
   const views = new Set<string>();
   const features = new Set<string>();
   for (const [index, view] of spec.features.entries()) {
@@ -69,6 +70,22 @@ function* transformComplaints({ features, transforms, select }: PipelineSpec): G
   const names = columns.map(({ name }) => name);
   for (const name of select.always) {
     if (!names.includes(name)) yield `select.always: there is no feature "${name}"${nearest(name, names)}`;
+  }
+}
+
+/** What change data must say of itself. */
+function* changeComplaints(place: string, { changes, contract, knownAt, recordedAt }: SourceSpec): Generator<string> {
+  if (!changes) return;
+  const { key, op, version, time } = changes;
+  const columns = Object.keys((contract.properties as object | undefined) ?? {});
+  for (const name of [...key, ...[op, version, time].flatMap((one) => one ?? [])]) {
+    if (!columns.includes(name))
+      yield `${place}.changes names "${name}", which the contract does not${nearest(name, columns)}`;
+  }
+  if (version === undefined && time === undefined)
+    yield `${place}.changes needs a version or a time to put changes in order`;
+  if (time === undefined && recordedAt === undefined && knownAt?.['*'] === undefined) {
+    yield `${place}.changes needs a time, or the source a knownAt: when was a change known`;
   }
 }
 

@@ -38,6 +38,8 @@ interface SourceOptions {
   maxBadShare?: number;
   /** The newest row may be at most this much older than asOf. */
   freshness?: string;
+  /** Rows are changes (insert, update, delete) of entities, in any file and order: `{ key, op, version, time }`, all columns. */
+  changes?: { key: string | string[]; op?: string; version?: string; time?: string };
   /**
    * What a changed file means. Default: a correction, known from when a run first saw it, so that runs as of earlier dates see what
    * was there before. 'replace': it was always so.
@@ -47,13 +49,14 @@ interface SourceOptions {
 
 const source =
   (format: SourceSpec['format']) =>
-  (path: string, options: SourceOptions): SourceDraft => ({
+  (path: string, { changes, ...options }: SourceOptions): SourceDraft => ({
     format,
     path,
     zone: 'UTC',
     derive: {},
     maxBadShare: 0.01,
     ...options,
+    ...(changes ? { changes: { ...changes, key: [changes.key].flat() } } : {}),
   });
 
 /**

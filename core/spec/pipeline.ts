@@ -13,6 +13,22 @@ const Sql = Type.String({ minLength: 1 });
 
 const closed = { additionalProperties: false };
 
+/** Rows are changes of entities, as a database's log tells them. */
+export const ChangesSpec = Type.Object(
+  {
+    /** Columns that name the entity. */
+    key: Type.Array(Name, { minItems: 1 }),
+    /** Column with what happened: insert, update or delete, or their first letters. Absent: no row deletes. */
+    op: Type.Optional(Name),
+    /** Column that orders the changes of an entity; `time` unless declared. */
+    version: Type.Optional(Name),
+    /** Column with the time of the change: nothing of its row was known before. */
+    time: Type.Optional(Name),
+  },
+  closed,
+);
+export type ChangesSpec = Static<typeof ChangesSpec>;
+
 export const SourceSpec = Type.Object(
   {
     format: Type.Enum(['parquet', 'csv', 'jsonl']),
@@ -34,6 +50,7 @@ export const SourceSpec = Type.Object(
     maxBadShare: Type.Number({ minimum: 0, maximum: 1 }),
     /** The newest event may be at most this much older than asOf. */
     freshness: Type.Optional(Duration),
+    changes: Type.Optional(ChangesSpec),
     /** 'replace': a changed file replaces the old one for every date; otherwise runs as of earlier dates see what was there. */
     corrections: Type.Optional(Type.Literal('replace')),
   },

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { createExtractPartition } from '../../core/dataset/extract-partition.ts';
+import { foldChanges } from '../../core/dataset/fold-changes.ts';
 import { foldVersions } from '../../core/dataset/fold-versions.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
 import { profileSnapshot } from '../../core/dataset/profile-snapshot.ts';
@@ -31,6 +32,7 @@ import { createSelectFeatures } from '../../core/transforms/select-features.ts';
 const place = { library: '', threads: 1 };
 
 export const steps = [
+  foldChanges,
   foldVersions,
   createInspectPartition({ root: '' }),
   createExtractPartition({ root: '' }),
