@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { Refit } from '../core/compose/refit.ts';
 import { createExtractPartition, extractInput } from '../core/dataset/extract-partition.ts';
 import { createInspectPartition } from '../core/dataset/inspect-partition.ts';
@@ -32,7 +33,7 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
     const spec = await specOf(input);
     const log = await readSightings(blobs.objects, input.source, declarationOf(places, input.source, spec));
     const files: SourceFile[] = [];
-    for (const file of await sources.list(input.source, spec)) {
+    for (const file of await sources.list(input.source, spec, Context.current().cancellationSignal)) {
       const look = () => inspectFile(file, spec, input);
       const seen = await look().catch((error: unknown) => (isChanged(error) ? look() : Promise.reject(error)));
       // What was known of it before it was corrected may be known earlier.
@@ -43,7 +44,10 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
 
   async function inspectFile(found: PartitionFile, spec: SourceSpec, input: OfSource): Promise<SourceFile> {
     const file = { name: found.name, sha256: await sources.fingerprint(found) };
-    const { output } = await runStep(cache, inspectStep, extractInput(places, input.source, spec, file), input);
+    const step = extractInput(places, input.source, spec, file);
+    const { output } = await runStep(cache, inspectStep, step, input);
+    // The copy of a table lies on this machine only, and the table may be another when it is asked again.
+    if (spec.table) await runStep(cache, extractStep, step, input);
     return { ...file, ...output };
   }
 

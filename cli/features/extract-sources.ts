@@ -31,7 +31,7 @@ export async function inspectSources({ refit, spec, signal }: Work): Promise<Sou
   for (const [source, declared] of Object.entries(spec.sources)) {
     const log = await readSightings(objects, source, declarationOf(places, source, declared));
     const files: SourceFile[] = [];
-    for (const found of await sources.list(source, declared)) {
+    for (const found of await sources.list(source, declared, signal)) {
       line.update(`looking at ${found.name}`, `looking at ${source} …`);
       const file = { name: found.name, sha256: await sources.fingerprint(found) };
       const { output } = await cache.run(step, extractInput(places, source, declared, file), { signal });

@@ -14,6 +14,8 @@ export interface PartitionFile {
   bytes: number;
   /** Of a file elsewhere: changes whenever its bytes do. */
   version?: string;
+  /** Where it is known already: it was read when it was listed. */
+  sha256?: string;
 }
 
 /**

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RefitError } from '../spec/errors.ts';
-import { fileDigest, sha256 } from '../store/digest.ts';
+import { fileDigest, hashFile, sha256 } from '../store/digest.ts';
 import { storeError, systemCode } from '../store/store-errors.ts';
 
 /**
@@ -25,6 +25,12 @@ export interface RemoteFiles {
   fingerprint(file: RemoteFile, signal?: AbortSignal): Promise<string>;
   /** A local file with exactly those bytes, fetched where this machine does not have them. @throws REFIT_SOURCE_CHANGED */
   path(address: string, sha256: string, signal?: AbortSignal): Promise<string>;
+  /** Digest of what was last kept from there, where its version is still the same. */
+  remembered(file: RemoteFile): Promise<string | undefined>;
+  /** A local file with that content; undefined where there is none. */
+  kept(sha256: string): Promise<string | undefined>;
+  /** Takes a file over that was fetched in another way. @returns its SHA-256 */
+  keep(file: RemoteFile, draft: string): Promise<string>;
 }
 
 /** Streams the bytes at an address. @returns the version of what was read */
@@ -75,6 +81,20 @@ export function createRemoteFiles({ folder, limitBytes }: RemoteCache, fetch: Fe
     }
   }
 
+  /** Puts a draft in its place and remembers where it is from. */
+  async function settle({ address, version }: RemoteFile, draft: string, digest: string): Promise<string> {
+    await rename(draft, place(digest));
+    await writeFile(`${draft}.json`, JSON.stringify({ address, version, sha256: digest }));
+    await rename(`${draft}.json`, note(address));
+    await prune(folder, limitBytes, digest);
+    return digest;
+  }
+
+  async function remembered({ address, version }: RemoteFile): Promise<string | undefined> {
+    const last = readNote(await readFile(note(address), 'utf8').catch(() => '{}'));
+    return last.address === address && last.version === version ? last.sha256 : undefined;
+  }
+
   async function loadOnce(address: string, signal?: AbortSignal): Promise<string> {
     await mkdir(folder, { recursive: true });
     const draft = path.join(folder, `.${randomUUID()}.part`);
@@ -84,24 +104,17 @@ export function createRemoteFiles({ folder, limitBytes }: RemoteCache, fetch: Fe
       if (bytes !== undefined && bytes !== size) {
         throw new Error(`${size} of ${bytes} bytes came`);
       }
-      await rename(draft, place(digest));
-      await writeFile(`${draft}.json`, JSON.stringify({ address, version, sha256: digest }));
-      await rename(`${draft}.json`, note(address));
-      await prune(folder, limitBytes, digest);
-      return digest;
+      return await settle({ address, version }, draft, digest);
     } finally {
       await rm(draft, { force: true });
     }
   }
 
   return {
-    async fingerprint({ address, version }, signal) {
-      const text = await readFile(note(address), 'utf8').catch(() => '{}');
-      const last = readNote(text);
-      return last.address === address && last.version === version && last.sha256 !== undefined
-        ? last.sha256
-        : load(address, signal);
-    },
+    remembered,
+    kept: cached,
+    keep: async (file, draft) => settle(file, draft, await hashFile(draft)),
+    fingerprint: async (file, signal) => (await remembered(file)) ?? load(file.address, signal),
     async path(address, digest, signal) {
       const here = await cached(digest);
       if (here) return here;

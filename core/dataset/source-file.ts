@@ -14,7 +14,7 @@ import { type DuckDb, literal, withDuckDb } from './duckdb.ts';
 import { BAD_LINE } from './json-lines.ts';
 import { fileError } from './partitions.ts';
 import { requireKey, treatedColumns, useKey } from './pii-sql.ts';
-import { checkContract, openRaw, type Place, unreadable } from './raw-table.ts';
+import { checkContract, type FileFormat, openRaw, type Place, unreadable } from './raw-table.ts';
 import { addTimes, failingExpression, type TimedColumns } from './row-times.ts';
 import { filesOf, type SourceOrigin } from './source-files.ts';
 
@@ -91,7 +91,7 @@ export async function withSourceFile<T>(
     await checkZone(db, source, spec.zone);
     if (key) await useKey(db, key);
     const fields = contract.columns.map(({ name }) => name);
-    const raw = await openRaw(db, copy, { format: spec.format, place, fields, folders: file.name });
+    const raw = await openRaw(db, copy, { format: fileFormat(spec.format), place, fields, folders: file.name });
     const kind = { text: spec.format === 'csv', jsonLines: spec.format === 'jsonl' };
     const table = await checkContract(db, raw, contract, { zone: spec.zone, ...kind, place });
     const timed = await addTimes(db, source, table.columns, timesOf(spec), { pii, rawPii: table.rawPii });
@@ -100,6 +100,11 @@ export async function withSourceFile<T>(
       query(db).catch((error: unknown) => explain(db, spec, place, error));
     return use({ db, place, contract, quarantined, rawPii: table.rawPii, ...timed, rules: table.rules, read });
   });
+}
+
+/** Rows of a database are copied into Parquet. */
+function fileFormat(format: ExtractSlice['format']): FileFormat {
+  return format === 'duckdb' || format === 'postgres' ? 'parquet' : format;
 }
 
 /** A change is recorded when it says it was made. */

@@ -30,7 +30,12 @@ function* complaints(spec: PipelineSpec): Generator<string> {
   if (spec.asOf === 'latest' && !spec.sources[spec.spine.source]?.eventTime) {
     yield `asOf "latest" needs an eventTime on source "${spec.spine.source}"`;
   }
-  for (const [name, source] of Object.entries(spec.sources)) yield* changeComplaints(`sources.${name}`, source);
+  for (const [name, source] of Object.entries(spec.sources)) {
+    yield* changeComplaints(`sources.${name}`, source);
+    const isTable = source.format === 'duckdb' || source.format === 'postgres';
+    if (isTable !== (source.table !== undefined))
+      yield `sources.${name}: ${source.format} ${isTable ? 'needs' : 'has no'} table`;
+  }
   const views = new Set<string>();
   const features = new Set<string>();
   for (const [index, view] of spec.features.entries()) {

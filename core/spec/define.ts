@@ -1,3 +1,4 @@
+import { RefitError } from './errors.ts';
 import type {
   FeatureView,
   GateSpec,
@@ -8,6 +9,7 @@ import type {
   SearchSpec,
   SourceSpec,
   SpineSpec,
+  TableSpec,
 } from './pipeline.ts';
 import type { SelectSpec, TransformSpec } from './transforms.ts';
 
@@ -68,6 +70,52 @@ export const parquet = source('parquet');
 export const csv = source('csv');
 /** JSON lines, one object a line, with the fields that the contract names; `.gz` and `.zst` by their names. */
 export const jsonl = source('jsonl');
+
+interface TableOptions extends SourceOptions {
+  /** Table or view, e.g. `shop.orders`. */
+  table?: string;
+  /** Instead of a table: an SQL query. */
+  query?: string;
+  /** Column (a time) that cuts the rows into partitions, so that a new month copies only itself. Default: all is one partition. */
+  partitionBy?: string;
+  /** Length of a partition: `1h`, `1d`, `1w`, `1mo`, `1y`. Default: a month. */
+  every?: NonNullable<TableSpec['every']>;
+  /** Column that grows with every change of a row (`updated_at`): partitions without a newer one are not copied again. */
+  version?: string;
+}
+
+/** A table of a DuckDB file: `duckdb('shop.duckdb', { table: 'orders', … })`. */
+export function duckdb(path: string, options: TableOptions): SourceDraft {
+  const { table, rest } = tableOf('duckdb', options);
+  return { ...source('duckdb')(path, rest), table };
+}
+
+/** A table of PostgreSQL; `url` names the environment variable with the address: `postgres({ url: 'SHOP_URL', table: 'orders', … })`. */
+export function postgres({ url, ...options }: TableOptions & { url: string }): SourceDraft {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(url)) {
+    // Not repeated: it may hold a password.
+    const message =
+      'postgres({ url }) takes the name of an environment variable, e.g. SHOP_URL, not the address itself';
+    throw new RefitError('REFIT_PIPELINE_INVALID', message);
+  }
+  const { table, rest } = tableOf('postgres', options);
+  return { ...source('postgres')(`postgres://$${url}/${table.name ?? 'query'}`, rest), table: { ...table, url } };
+}
+
+function tableOf(
+  kind: string,
+  { table, query, partitionBy, every, version, ...rest }: TableOptions,
+): { table: TableSpec; rest: SourceOptions } {
+  if ((table === undefined) === (query === undefined)) {
+    throw new RefitError('REFIT_PIPELINE_INVALID', `${kind}() takes a table or a query, one of the two`);
+  }
+  if (every !== undefined && partitionBy === undefined) {
+    throw new RefitError('REFIT_PIPELINE_INVALID', `${kind}() takes \`every\` together with \`partitionBy\``);
+  }
+  const named = { name: table, query: query?.replace(/;\s*$/, ''), by: partitionBy, every, version };
+  const given = Object.entries(named).filter(([, value]) => value !== undefined);
+  return { table: Object.fromEntries(given) as TableSpec, rest };
+}
 
 type ModelOptions = Partial<Omit<ModelSpec, 'trainer'>>;
 

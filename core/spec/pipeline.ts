@@ -29,11 +29,31 @@ export const ChangesSpec = Type.Object(
 );
 export type ChangesSpec = Static<typeof ChangesSpec>;
 
+/** A table of a database, or a query: one of `name` and `query`. */
+export const TableSpec = Type.Object(
+  {
+    name: Type.Optional(Type.String({ minLength: 1 })),
+    query: Type.Optional(Type.String({ minLength: 1 })),
+    /** Environment variable that holds the address of the database, password included. */
+    url: Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' })),
+    /** Column (a time) that cuts the table into partitions; absent: the table is one. */
+    by: Type.Optional(Type.String({ minLength: 1 })),
+    /** Length of a partition; a month unless declared. */
+    every: Type.Optional(Type.Enum(['1h', '1d', '1w', '1mo', '1y'])),
+    /** Column that grows with every change of a row: a partition with the same count and highest version is not copied again. */
+    version: Type.Optional(Type.String({ minLength: 1 })),
+  },
+  closed,
+);
+export type TableSpec = Static<typeof TableSpec>;
+
 export const SourceSpec = Type.Object(
   {
-    format: Type.Enum(['parquet', 'csv', 'jsonl']),
+    format: Type.Enum(['parquet', 'csv', 'jsonl', 'duckdb', 'postgres']),
     /** Glob, relative to the project's root, or `s3://bucket/…`; each matching file is a partition. */
     path: Type.String({ minLength: 1 }),
+    /** Of 'duckdb' and 'postgres': what is read of it. */
+    table: Type.Optional(TableSpec),
     /** JSON Schema of one row (read from the named file when the pipeline is resolved). */
     contract: Type.Record(Type.String(), Type.Unknown()),
     /** IANA zone of TIMESTAMP values without one; 'UTC' unless declared. */

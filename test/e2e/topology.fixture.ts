@@ -155,7 +155,8 @@ function startS3(folder: string, PATH: string, port: number): Running {
   return start('objects', ['sh', script], { log: path.join(folder, 'objects.log'), env });
 }
 
-async function startPostgres(folder: string, port: number): Promise<Running> {
+/** PostgreSQL of its own in a new folder, with the user `temporal` and the password `topology`. */
+export async function startPostgres(folder: string, port: number): Promise<Running> {
   const programs = await postgresPrograms();
   const user = await postgresUser();
   await mkdir(folder, { mode: 0o700 });

@@ -41,7 +41,8 @@ async function publish(files: Record<string, Change[]>, asOf = '2024-12-31T00:00
   const partitions: Partition[] = [];
   for (const [name, rows] of Object.entries(files)) {
     const values = rows.map(
-      ([id, op, lsn, at, plan]) => `(${id}, '${op}', ${lsn}, '2024-01-${at}T00:00:00Z', ${plan === null ? 'NULL' : `'${plan}'`})`,
+      ([id, op, lsn, at, plan]) =>
+        `(${id}, '${op}', ${lsn}, '2024-01-${at}T00:00:00Z', ${plan === null ? 'NULL' : `'${plan}'`})`,
     );
     await place.write(
       `customers/${name}.csv`,

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { RefitError } from '../spec/errors.ts';
+import type { SourceSpec, TableSpec } from '../spec/pipeline.ts';
+import { openDuckDbTable } from './duckdb-table.ts';
+import type { PartitionFile } from './partitions.ts';
+import { openPostgresTable } from './postgres-table.ts';
+import type { RemoteFiles } from './remote-files.ts';
+
+/**
+ * Tables of databases as sources. A table is copied period by period (`by`, `every`), all in one reading transaction, into
+ * Parquet files that are kept on this machine by their content: a period whose rows are as they were is the same partition. Where a
+ * `version` column is declared, a period of which the database tells the same count and the same highest version is not copied again.
+ */
+
+/** A stretch of a table: `[from, to)` of its `by` column, in the words of the database; both null for rows without a time. */
+export interface TablePeriod {
+  /** ISO, naive: when it begins. Undefined: the whole table; null: rows whose time is NULL. */
+  start: string | null | undefined;
+  rows: number;
+  /** Highest version, as text. */
+  version: string | null;
+}
+
+/** A table in a transaction of its own. */
+export interface OpenTable {
+  periods(): Promise<TablePeriod[]>;
+  /** Writes the rows of a period as Parquet, in an order that depends on nothing but them. */
+  copy(period: TablePeriod, file: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TableContext {
+  root: string;
+  source: string;
+  path: string;
+  table: TableSpec;
+  env: NodeJS.ProcessEnv;
+  /** Folder for drafts; exists. */
+  scratch: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** The periods of a table as partitions, copied where that is needed. @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREACHABLE */
+export async function listTable(
+  context: Omit<TableContext, 'path' | 'table' | 'scratch'> & { folder: string },
+  spec: { path: string; format?: SourceSpec['format'] | undefined; table?: TableSpec | undefined },
+  remote: RemoteFiles,
+): Promise<PartitionFile[]> {
+  const { table } = spec;
+  if (!table) throw new RefitError('REFIT_PIPELINE_INVALID', `sources.${context.source} names no table.`);
+  const scratch = path.join(context.folder, `.${randomUUID()}`);
+  await mkdir(scratch, { recursive: true });
+  const open = spec.format === 'postgres' ? openPostgresTable : openDuckDbTable;
+  try {
+    const reader = await open({ ...context, path: spec.path, table, scratch });
+    try {
+      const files: PartitionFile[] = [];
+      for (const period of await reader.periods()) {
+        context.signal?.throwIfAborted();
+        files.push(await partitionOf(period));
+      }
+      return files.sort((a, b) => (a.name < b.name ? -1 : 1));
+    } finally {
+      await reader.close();
+    }
+    async function partitionOf(period: TablePeriod): Promise<PartitionFile> {
+      const name = nameOf(spec.path, table as TableSpec, period);
+      // Without a version nothing cheap tells whether rows were changed in place.
+      const version = table?.version === undefined ? undefined : JSON.stringify([table, period.rows, period.version]);
+      const known = version === undefined ? undefined : await remote.remembered({ address: name, version });
+      if (known !== undefined) return { name, path: name, bytes: 0, sha256: known };
+      const draft = path.join(scratch, 'rows.parquet');
+      await reader.copy(period, draft);
+      return {
+        name,
+        path: name,
+        bytes: 0,
+        sha256: await remote.keep({ address: name, version: version ?? '' }, draft),
+      };
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+const LABEL: Record<string, number> = { '1y': 4, '1mo': 7, '1w': 10, '1d': 10, '1h': 13 };
+
+/** `data/shop.duckdb/orders/2024-01` */
+function nameOf(at: string, { name, every, by }: TableSpec, { start }: TablePeriod): string {
+  const table = name === undefined || at.startsWith('postgres:') ? at : `${at}/${name}`;
+  if (start === undefined) return table;
+  return `${table}/${start === null ? `without-${by}` : start.slice(0, LABEL[every ?? '1mo'])}`;
+}
+
+/** Words that date_trunc and intervals know. */
+export const UNITS: Record<string, string> = { '1y': 'year', '1mo': 'month', '1w': 'week', '1d': 'day', '1h': 'hour' };
+
+/** `shop.orders` → `"shop"."orders"` */
+export function qualified(name: string): string {
+  return name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.');
+}
