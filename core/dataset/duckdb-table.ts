@@ -4,7 +4,7 @@ import { RefitError } from '../spec/errors.ts';
 import { type DuckDb, identifier, literal, withDuckDb } from './duckdb.ts';
 import { fileError } from './partitions.ts';
 import { reason } from './raw-table.ts';
-import { type OpenTable, qualified, type TableContext, type TablePeriod, UNITS } from './table-source.ts';
+import { type OpenTable, qualified, type TableContext, type TablePeriod, UNITS } from './table-port.ts';
 
 /**
  * A table or query of a DuckDB file, opened for reading only. @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREADABLE (no

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Client, FieldDef } from 'pg';
 import { RefitError } from '../spec/errors.ts';
 import { identifier, literal, withDuckDb } from './duckdb.ts';
-import { type OpenTable, qualified, type TableContext, UNITS } from './table-source.ts';
+import { type OpenTable, qualified, type TableContext, UNITS } from './table-port.ts';
 
 const CONNECT_MS = 10_000;
 

@@ -7,40 +7,13 @@ import { openDuckDbTable } from './duckdb-table.ts';
 import type { PartitionFile } from './partitions.ts';
 import { openPostgresTable } from './postgres-table.ts';
 import type { RemoteFiles } from './remote-files.ts';
+import type { TableContext, TablePeriod } from './table-port.ts';
 
 /**
  * Tables of databases as sources. A table is copied period by period (`by`, `every`), all in one reading transaction, into
  * Parquet files that are kept on this machine by their content: a period whose rows are as they were is the same partition. Where a
  * `version` column is declared, a period of which the database tells the same count and the same highest version is not copied again.
  */
-
-/** A stretch of a table: `[from, to)` of its `by` column, in the words of the database; both null for rows without a time. */
-export interface TablePeriod {
-  /** ISO, naive: when it begins. Undefined: the whole table; null: rows whose time is NULL. */
-  start: string | null | undefined;
-  rows: number;
-  /** Highest version, as text. */
-  version: string | null;
-}
-
-/** A table in a transaction of its own. */
-export interface OpenTable {
-  periods(): Promise<TablePeriod[]>;
-  /** Writes the rows of a period as Parquet, in an order that depends on nothing but them. */
-  copy(period: TablePeriod, file: string): Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface TableContext {
-  root: string;
-  source: string;
-  path: string;
-  table: TableSpec;
-  env: NodeJS.ProcessEnv;
-  /** Folder for drafts; exists. */
-  scratch: string;
-  signal?: AbortSignal | undefined;
-}
 
 /** The periods of a table as partitions, copied where that is needed. @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREACHABLE */
 export async function listTable(
@@ -92,15 +65,4 @@ function nameOf(at: string, { name, every, by }: TableSpec, { start }: TablePeri
   const table = name === undefined || at.startsWith('postgres:') ? at : `${at}/${name}`;
   if (start === undefined) return table;
   return `${table}/${start === null ? `without-${by}` : start.slice(0, LABEL[every ?? '1mo'])}`;
-}
-
-/** Words that date_trunc and intervals know. */
-export const UNITS: Record<string, string> = { '1y': 'year', '1mo': 'month', '1w': 'week', '1d': 'day', '1h': 'hour' };
-
-/** `shop.orders` → `"shop"."orders"` */
-export function qualified(name: string): string {
-  return name
-    .split('.')
-    .map((part) => `"${part.replaceAll('"', '""')}"`)
-    .join('.');
 }

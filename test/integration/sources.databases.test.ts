@@ -30,7 +30,9 @@ const url = (password = PASSWORD, database = 'postgres') =>
   `postgres://temporal:${password}@127.0.0.1:${port}/${database}`;
 
 let cache = 0;
-beforeEach(() => void (cache += 1));
+beforeEach(() => {
+  cache += 1;
+});
 
 /** The partitions of a source by name, with the digest of their rows. */
 async function list(source: SourceDraft, env: NodeJS.ProcessEnv = { SHOP_URL: url() }) {

@@ -53,7 +53,14 @@ async function publish(files: Record<string, Change[]>, asOf = '2024-12-31T00:00
       await place.extract(`customers/${name}.csv`, { format, contract, ...(changes ? { changes } : {}) }),
     );
   }
-  const found = { source: 'customers', spec, declaration: declarationOf({}, 'customers', spec), asOf, partitions };
+  const found = {
+    pipeline: 'p',
+    source: 'customers',
+    spec,
+    declaration: declarationOf({}, 'customers', spec),
+    asOf,
+    partitions,
+  };
   const { output } = await publishSource(
     { blobs: place.blobs, step },
     { ...found, seenAt: '2025-01-01T00:00:00Z', fresh: false },
