@@ -2,11 +2,13 @@ import type { Partition, Snapshot } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { BlobStore } from '../store/ports.ts';
+import { checkCorrection } from './check-correction.ts';
 import { compileContract } from './contract.ts';
+import { withoutTableRules } from './contract-table.ts';
 import { foldChanges } from './fold-changes.ts';
 import { foldVersions, type PartitionVersion } from './fold-versions.ts';
 import { type PublishDeps, publishChecked, withoutJudgement } from './publish-checked.ts';
-import { publishSnapshot } from './publish-snapshot.ts';
+import { byName, publishSnapshot } from './publish-snapshot.ts';
 import { appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
 
 export type { PublishDeps } from './publish-checked.ts';
@@ -44,6 +46,7 @@ export async function publishSource(
   const { source } = found;
   for (let left = ATTEMPTS; left > 0; left--) {
     const log = await sightingsOf(deps, found);
+    if (log) await refuseBroken(deps, found, log);
     const snapshot = await publishAsOf(deps, found, await knownPartitions(deps, found, log));
     if (!log || (await record(deps.blobs, found, log))) return snapshot;
   }
@@ -53,6 +56,19 @@ export async function publishSource(
 /** The partitions as a run would publish them, without recording anything. */
 export async function partitionsAsOf(deps: PublishDeps, found: FoundSource): Promise<Partition[]> {
   return knownPartitions(deps, found, await sightingsOf(deps, found));
+}
+
+/** What no run has published yet must keep the contract even where this run does not see it. */
+async function refuseBroken(deps: PublishDeps, found: FoundSource, log: Sightings): Promise<void> {
+  const { source, spec, asOf } = found;
+  const corrected = found.partitions.filter(({ name, data }) => {
+    const last = log.versions.get(name)?.at(-1);
+    return last !== undefined && last.data !== data.sha256;
+  });
+  if (corrected.length === 0) return;
+  const { maxBadShare } = spec;
+  const contract = withoutTableRules(spec.contract);
+  await deps.step(checkCorrection, { source, asOf, partitions: byName(corrected), contract, maxBadShare });
 }
 
 async function sightingsOf({ blobs }: PublishDeps, { source, spec, declaration }: FoundSource) {

@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { checkCorrection } from '../../core/dataset/check-correction.ts';
 import { createExtractPartition } from '../../core/dataset/extract-partition.ts';
 import { foldChanges } from '../../core/dataset/fold-changes.ts';
 import { foldVersions } from '../../core/dataset/fold-versions.ts';
@@ -32,6 +33,7 @@ import { createSelectFeatures } from '../../core/transforms/select-features.ts';
 const place = { library: '', threads: 1 };
 
 export const steps = [
+  checkCorrection,
   foldChanges,
   foldVersions,
   createInspectPartition({ root: '' }),

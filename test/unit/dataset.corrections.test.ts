@@ -122,7 +122,7 @@ describe('a corrected partition', () => {
     // The very snapshot of then, whatever lies in the folder now.
     steps.length = 0;
     expect(await run('2024-01-10T00:00:00Z', '2024-02-06T00:00:00Z', [corrected])).toMatchObject({ id: before.id });
-    expect(steps).toEqual(['publish-snapshot']);
+    expect(steps).not.toContain('fold-versions');
     // Between the end of the old data and the correction, its rows are as they were, too.
     const between = await run('2024-01-31T00:00:00Z', '2024-02-06T00:00:00Z', [corrected]);
     expect(between.rows).toBe(3);
@@ -198,6 +198,19 @@ describe('a corrected partition', () => {
     const before = await run('2024-02-01T00:00:00Z', '2024-02-05T00:00:00Z', [mended]);
     expect(before).toMatchObject({ quarantined: 1, rows: 3, rules: [{ rule: 'amount: minimum 0', count: 1 }] });
     expect((await seen(place, after, '2024-02-05')).at(-1)).toBe('9 1.0');
+  });
+
+  it('that breaks its contract is refused at once, though a run as of that date would not see it', async () => {
+    const { place, extract, run } = await source({ ...ORDERS, maxBadShare: 0.1 });
+    await run('2024-01-31T00:00:00Z', '2024-01-31T00:00:00Z', [await extract('01', JANUARY)]);
+    const broken = await extract(
+      '01',
+      JANUARY.map((row) => ({ ...row, amount: -1 })),
+    );
+    await expect(run('2024-01-31T00:00:00Z', '2024-02-05T00:00:00Z', [broken])).rejects.toMatchObject({
+      code: 'REFIT_CONTRACT_BAD_ROWS',
+    });
+    expect(await keys(place)).toHaveLength(1);
   });
 
   it('replaces the old one for every date where the source says so', async () => {
