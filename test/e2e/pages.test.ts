@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { copyMonth, type Project, refit } from '../support/project.ts';
 import { blocksOf, createServicesProject } from '../support/services.ts';
 
@@ -10,6 +11,10 @@ beforeAll(async () => {
   const file = project.path('pipelines/flight-delays/pipeline.ts');
   const shipped = await readFile(file, 'utf8');
   await writeFile(file, shipped.replace(/\n {2}split: /, "\n  schedule: { cron: '0 5 * * 1' },\n  split: "));
+  // Somebody's own table, for the page that joins features to one.
+  const october = project.path('data/nycflights13/flights/2013-10.parquet');
+  const asked = `SELECT origin, dest, carrier, tailnum, time_hour::TIMESTAMP AS predict_at FROM '${october}' LIMIT 100`;
+  await withDuckDb({ scratch: project.root }, (db) => db.run(`COPY (${asked}) TO '${project.path('asked.parquet')}' (FORMAT parquet)`));
 });
 afterAll(() => project.remove());
 
@@ -23,6 +28,7 @@ async function commandsOf(page: string): Promise<string[][]> {
 test.each([
   ['docs/concepts.md', 5],
   ['docs/schedules.md', 7],
+  ['docs/data-engineers.md', 7],
 ])('every command of %s does what it says there', async (page, least) => {
   const commands = await commandsOf(page);
   expect(commands.length).toBeGreaterThanOrEqual(least);
