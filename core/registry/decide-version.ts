@@ -80,7 +80,8 @@ export async function decideVersion(objects: ObjectStore, request: DecisionReque
   return 'due' in outcome ? outcome : told(objects, request, outcome);
 }
 
-const DECISIONS: AuditEntry['action'][] = ['promote', 'reject', 'rollback'];
+/** Entries that say what becomes of their version; a pause and its end say nothing of it. */
+export const DECISIONS: readonly AuditEntry['action'][] = ['promote', 'reject', 'rollback'];
 
 async function told(objects: ObjectStore, request: DecisionRequest, entry: AuditEntry): Promise<Decided> {
   const isOwn = entry.runId === request.runId && entry.workflowId === request.workflowId;

@@ -4,6 +4,7 @@
  */
 import { viewDigest } from '../features/view-digest.ts';
 import type { FeatureView } from '../spec/pipeline.ts';
+import { unlessDamaged } from '../store/damage.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { listModels } from './describe.ts';
 import { parseJson } from './json-object.ts';
@@ -126,7 +127,7 @@ async function readAll<Row>(objects: ObjectStore, keys: AsyncIterable<string>): 
   const wanted: string[] = [];
   for await (const key of keys) if (key.endsWith('.json')) wanted.push(key);
   const found = await inParallel(wanted, async (key) => {
-    const object = await objects.get(key);
+    const object = await unlessDamaged(() => objects.get(key));
     return object && (parseJson(object.body) as Row | null | undefined);
   });
   return found.flatMap((row) => (typeof row === 'object' && row !== null ? [row] : []));

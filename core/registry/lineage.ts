@@ -1,6 +1,7 @@
 /** From a version back to the raw files, by digest: what its manifest names, completed from the records of its steps. */
 import type { LineageTree } from '../spec/cli.ts';
 import type { PipelineSpec } from '../spec/pipeline.ts';
+import { unlessDamaged } from '../store/damage.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { verifyAudit } from './audit.ts';
 import { parseJson } from './json-object.ts';
@@ -33,7 +34,8 @@ export async function traceLineage(objects: ObjectStore, model: string, version:
       return { name, sha256: data, rows: found[0]?.rows ?? null, raw };
     }),
   }));
-  const decided = audit.entries.filter((entry) => entry.version === version);
+  // What a person did by hand is no run.
+  const decided = audit.entries.filter((entry) => entry.version === version && entry.workflowId !== '');
   const built = sets.get(lineage.trainingSet) ?? (await declared(objects, manifest));
   return {
     ...{ model, version, asOf, sha256, pipeline: lineage.pipeline.digest },
@@ -59,7 +61,7 @@ async function declared(
   objects: ObjectStore,
   { lineage }: VersionManifest,
 ): Promise<Pick<KnownTrainingSet, 'rows' | 'spine' | 'views'> | undefined> {
-  const object = await objects.get(lineage.pipeline.spec.uri);
+  const object = await unlessDamaged(() => objects.get(lineage.pipeline.spec.uri));
   const spec = object && (parseJson(object.body) as Partial<PipelineSpec> | undefined);
   if (!spec?.spine || !spec.features) return undefined;
   return { rows: null, spine: spec.spine.source, views: spec.features.map(knownView) };

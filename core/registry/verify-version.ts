@@ -4,6 +4,7 @@ import { blobKey, isBlobRef } from '../store/blobs.ts';
 import { sha256 } from '../store/digest.ts';
 import type { BlobStore } from '../store/ports.ts';
 import { verifyAudit } from './audit.ts';
+import { DECISIONS } from './decide-version.ts';
 import { jsonBytes } from './json-object.ts';
 import { readRouting } from './routing.ts';
 import type { VersionManifest } from './schemas.ts';
@@ -85,7 +86,8 @@ async function decisions(
   const said = problems.map(({ sequence, problem }) => `entry ${sequence}: ${problem}`).join(' ');
   const chain = check('audit log', problems.length === 0, `${entries.length} entries, none altered`, said);
   const champion = (await readRouting(objects, model).catch(() => undefined))?.champion;
-  const last = entries.findLast((entry) => entry.version === version);
+  // A pause names the version that serves, but decides nothing about it.
+  const last = entries.findLast((entry) => entry.version === version && DECISIONS.includes(entry.action));
   const barred = (await findBar(objects, model, version).catch(() => undefined)) !== undefined;
   if (champion?.version === version) {
     const same = champion.sha256 === manifest?.sha256 && last?.action === 'promote';

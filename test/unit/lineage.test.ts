@@ -5,8 +5,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { viewDigest } from '../../core/features/view-digest.ts';
 import { traceLineage } from '../../core/registry/lineage.ts';
 import { traceImpact } from '../../core/registry/lineage-impact.ts';
+import { pauseModel } from '../../core/registry/operator-moves.ts';
 import { promote } from '../../core/registry/routing.ts';
 import { registerVersion } from '../../core/registry/versions.ts';
+import { RefitError } from '../../core/spec/errors.ts';
 import type { FeatureView } from '../../core/spec/pipeline.ts';
 import { createBlobStore } from '../../core/store/blobs.ts';
 import { sha256 } from '../../core/store/digest.ts';
@@ -176,6 +178,24 @@ describe('a store with two models', () => {
     expect(names((await impact(january)).models)).toEqual(['cancellations@1', 'delays@1', 'delays@2']);
     expect((await traceLineage(objects, 'delays', 1)).trainingSet.rows).toBeNull();
   });
+});
+
+test('what the store knows to be damaged is passed over, and what was done by hand is no run', async () => {
+  await extract('flights', 'a.parquet');
+  await run({ flights: { 'a.parquet': 1 } }, '2013-02-01T00:00:00Z', 'delays');
+  await promote(objects, decision(1, { model: 'delays' }));
+  await pauseModel(objects, { model: 'delays', decisionId: 'by-hand/1', by: 'ada', reason: 'repairs' });
+  const damaged: ObjectStore = {
+    ...objects,
+    get: async (key) => {
+      if (key.startsWith('steps/')) throw new RefitError('REFIT_STORE_CORRUPT', `${key} is damaged.`);
+      return objects.get(key);
+    },
+  };
+  const tree = await traceLineage(damaged, 'delays', 1);
+  expect(tree.runs).toHaveLength(1);
+  expect(tree.runs[0]?.workflowId).not.toBe('');
+  expect(tree.sources[0]?.partitions[0]).toMatchObject({ name: 'a.parquet', raw: [] });
 });
 
 test('an empty store knows of nothing', async () => {

@@ -154,6 +154,16 @@ describe('a paused model', () => {
     expect(await champion()).toBe(1);
   });
 
+  it('is verified as before: a pause, and its end, are no decision about the version that serves', async () => {
+    await champions(1);
+    await pauseModel(objects, byHand());
+    const routing = { name: 'routing', passed: true, found: 'it serves, as the log decided' };
+    const checks = async () => (await verifyVersion(createBlobStore(objects), MODEL, 1)).checks;
+    expect(await checks()).toContainEqual(routing);
+    await resumeModel(objects, byHand());
+    expect(await checks()).toContainEqual(routing);
+  });
+
   it('that is paused in the very moment of a promotion stays as it is', async () => {
     await champions(1);
     const blobs = createBlobStore(objects);
