@@ -3,6 +3,7 @@
  * anybody else's table of keys and times finds those rows by key (`foreignSpine`). Both give what compile.ts joins to.
  */
 import { type DuckDb, identifier } from '../dataset/duckdb.ts';
+import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
@@ -61,10 +62,11 @@ export async function ownSpine(db: DuckDb, request: OwnSpineRequest): Promise<Sp
   const fields = await spineFields(request);
   const masked = ({ sql, known }: Pick<Output, 'sql' | 'known'>) =>
     `CASE WHEN ${knownSql([{ known }])} <= __at THEN ${sql} END`;
+  const outcome = `(${label.sql})::BOOLEAN`;
+  const outcomeKnown = `greatest(coalesce((${labelKnownAt.sql})::TIMESTAMP, 'infinity'), ${knownSql([label])})`;
   const items = [
     ...[...columns].map(([name, column]) => `${masked(column)} AS ${identifier(name)}`),
-    `(${label.sql})::BOOLEAN AS __label`,
-    `greatest(coalesce((${labelKnownAt.sql})::TIMESTAMP, 'infinity'), ${knownSql([label])}) AS __label_known`,
+    ...(source.gone ? ['l.__label', 'l.__label_known'] : [`${outcome} AS __label`, `${outcomeKnown} AS __label_known`]),
     ...fields.map((field) => `${masked(field)} AS ${identifier(`__field_${field.name}`)}`),
     ...slices.map((name) => `${source.column(name, 'slices').sql}::VARCHAR AS ${identifier(`__slice_${name}`)}`),
   ];
@@ -72,11 +74,39 @@ export async function ownSpine(db: DuckDb, request: OwnSpineRequest): Promise<Sp
   WITH timed AS (
     SELECT *, (${predictAt.sql})::TIMESTAMP AS __predict_at FROM ${source.relation} WHERE ${source.good} ${where ? `AND (${where.sql})` : ''}
   ), asked AS (SELECT *, ${at} AS __at FROM timed WHERE isfinite(__predict_at) ${when ? `AND (${when})` : ''})
+  ${source.gone ? labelsCtes(source, keys, { outcome, outcomeKnown, rowKnown: knownSql([predictAt, ...keys]) }) : ''}
   SELECT row_number() OVER () AS __row, __predict_at, __at,
     ${items.join(',\n    ')}
-  FROM asked WHERE ${knownSql([predictAt, ...keys])} <= __at`);
+  FROM asked ${source.gone ? `LEFT JOIN labels l ON ${labelled(keys)}` : ''}
+  WHERE ${knownSql([predictAt, ...keys])} <= __at ${source.gone ? `AND ${source.gone} > __at` : ''}`);
   return spineOf(table, columns, fields);
 }
+
+/**
+ * `labels`: where rows are replaced, the label of a key and prediction time is that of the version that stands as of the run's
+ * date, and was known when the first version with that very label made it known: a correction of another column does not make
+ * labels late. What was deleted has none.
+ */
+function labelsCtes(
+  source: SourceTable,
+  keys: Expression[],
+  { outcome, outcomeKnown, rowKnown }: Record<'outcome' | 'outcomeKnown' | 'rowKnown', string>,
+): string {
+  const k = keys.map((_key, i) => `__k${i}`).join(', ');
+  return `, versions AS (
+    SELECT ${keys.map(({ sql }, i) => `${sql} AS __k${i}`).join(', ')}, __predict_at AS __p, ${outcome} AS __own, ${outcomeKnown} AS __own_known,
+      NOT isfinite(${source.gone}) AND ${rowKnown} <= ${timestampLiteral(source.asOf)} AS __stands
+    FROM timed WHERE isfinite(__predict_at)
+  ), standing AS (
+    SELECT ${k}, __p, bool_or(__own) AS __label FROM versions WHERE __stands GROUP BY ALL
+  ), labels AS (
+    SELECT ${k}, __p, __label, min(__own_known) AS __label_known
+    FROM versions JOIN standing USING (${k}, __p) WHERE __own = __label GROUP BY ALL
+  )`;
+}
+
+const labelled = (keys: Expression[]) =>
+  [...keys.map(({ sql }, i) => `${sql} = l.__k${i}`), '__predict_at = l.__p'].join(' AND ');
 
 interface ForeignSpineRequest extends SpineRequest {
   /** Relation with `predict_at` (a time, UTC) and key columns, others are kept. */

@@ -357,6 +357,25 @@ export const VersionCheck = Type.Object({
 });
 export type VersionCheck = Static<typeof VersionCheck>;
 
+/** `refit features list`: views that are declared alike, over a source that is declared alike, are one. */
+export const FeatureViewList = Type.Object({
+  views: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      kind: Type.String(),
+      /** Digest of the declaration. */
+      digest: Type.String(),
+      /** Null for features of the time, or of other features. */
+      source: Text,
+      /** Digest of the source's declaration; null as `source`. */
+      sourceDigest: Text,
+      features: Type.Array(Type.String()),
+      pipelines: Type.Array(Type.String()),
+    }),
+  ),
+});
+export type FeatureViewList = Static<typeof FeatureViewList>;
+
 /** `refit features join`. */
 export const FeatureJoin = Type.Object({
   pipeline: Type.String(),

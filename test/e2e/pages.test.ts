@@ -14,7 +14,13 @@ beforeAll(async () => {
   // Somebody's own table, for the page that joins features to one.
   const october = project.path('data/nycflights13/flights/2013-10.parquet');
   const asked = `SELECT origin, dest, carrier, tailnum, time_hour::TIMESTAMP AS predict_at FROM '${october}' LIMIT 100`;
-  await withDuckDb({ scratch: project.root }, (db) => db.run(`COPY (${asked}) TO '${project.path('asked.parquet')}' (FORMAT parquet)`));
+  await withDuckDb({ scratch: project.root }, (db) =>
+    db.run(`COPY (${asked}) TO '${project.path('asked.parquet')}' (FORMAT parquet)`),
+  );
+  await writeFile(
+    project.path('asked.csv'),
+    'origin,dest,carrier,tailnum,predict_at\nJFK,LAX,AA,N328AA,2013-08-02T12:00:00Z\nEWR,XXX,,,2013-08-20 18:30:00\n',
+  );
 });
 afterAll(() => project.remove());
 
@@ -29,12 +35,16 @@ test.each([
   ['docs/concepts.md', 5],
   ['docs/schedules.md', 7],
   ['docs/data-engineers.md', 7],
+  ['docs/features.md', 5],
 ])('every command of %s does what it says there', async (page, least) => {
   const commands = await commandsOf(page);
   expect(commands.length).toBeGreaterThanOrEqual(least);
-  for (const [npx, no, program, ...args] of commands) {
+  for (const words of commands) {
+    const settings = words.filter((word, i) => i < words.indexOf('npx') && word.includes('='));
+    const [npx, no, program, ...args] = words.slice(settings.length);
     expect([npx, no, program]).toEqual(['npx', '--no', 'refit']);
-    const { code, stdout, stderr } = await refit(project, args);
+    const env = Object.fromEntries(settings.map((setting) => setting.split('=')));
+    const { code, stdout, stderr } = await refit(project, args, env);
     expect(code, `refit ${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
     expect(`${stdout}${stderr}`.trim(), args.join(' ')).not.toBe('');
   }

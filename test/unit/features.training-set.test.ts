@@ -144,6 +144,39 @@ describe('a training set', () => {
     expect(table.slices.town).toEqual(table.slices.place);
   });
 
+  test('of rows that were replaced or deleted: the row as it stood when it was asked about, the label as it stands at asOf', async () => {
+    // Of ten trips one changes its town before it is asked about, one gets another delay long after, one is deleted.
+    const base = trips(0, 2400);
+    const whole = `'infinity'::TIMESTAMP`;
+    const versions = `SELECT *, CASE id % 10 WHEN 0 THEN leaves - INTERVAL 3 HOUR WHEN 1 THEN arrives + INTERVAL 9 HOUR
+        WHEN 2 THEN leaves + INTERVAL 1 HOUR ELSE ${whole} END AS __gone_at FROM (${base})
+      UNION ALL BY NAME SELECT * REPLACE ('bergen' AS town, leaves - INTERVAL 3 HOUR AS __known_0), ${whole} AS __gone_at FROM (${base}) WHERE id % 10 = 0
+      UNION ALL BY NAME SELECT * REPLACE (99::DOUBLE AS delay, arrives + INTERVAL 9 HOUR AS __known_0, arrives + INTERVAL 9 HOUR AS __known_1),
+        ${whole} AS __gone_at FROM (${base}) WHERE id % 10 = 1`;
+    const ended = await publish([versions]);
+    const changed = { ...ended, trips: { ...(ended.trips as Snapshot), ends: true } };
+    const set = await buildTrainingSet.run(
+      input(changed, { views: input(changed).views.slice(0, 1) }),
+      bench.context(),
+    );
+    const found = await withDuckDb({ scratch: bench.scratch }, async (db) => {
+      const file = await bench.blobs.path(set.data);
+      return valuesOf(
+        db,
+        `SELECT id % 10, count(*)::DOUBLE, count(*) FILTER (WHERE place = 'bergen')::DOUBLE, bool_and(__label)
+        FROM read_parquet('${file}') WHERE predict_at < ${time(99 * DAY)} GROUP BY 1 ORDER BY 1`,
+      );
+    });
+    const of = (digit: number) => found.find(([id]) => Number(id) === digit)?.slice(1) as [number, number, boolean];
+    // What was corrected by asOf (a day before the end); each trip once, in the town of the time; the deleted ones are not labelled.
+    expect(found.map(([id]) => Number(id))).toEqual([0, 1, 3, 4, 5, 6, 7, 8, 9]);
+    expect(of(0)[1]).toBe(of(0)[0]);
+    expect(of(3)[1]).toBe(0);
+    expect(of(1)[2]).toBe(true);
+    expect(of(3)[2]).toBe(false);
+    expect(set.excluded.unlabelled).toBeGreaterThan(200);
+  });
+
   test("takes '' and what float32 cannot hold as missing, in fields, in look-ups and in windows", async () => {
     const odd = `SELECT * REPLACE (CASE id % 4 WHEN 0 THEN '' ELSE town END AS town, (CASE id % 5 WHEN 0 THEN 'infinity'::DOUBLE
       WHEN 1 THEN -1e300 WHEN 2 THEN 'nan'::DOUBLE ELSE delay END) AS delay) FROM (${trips(0, 2400)})`;
