@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import type { Places } from '../core/compose/refit.ts';
+import { compose, type Places } from '../core/compose/refit.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
+import { claimCheck } from '../core/store/claim-check.ts';
 import { startEmbeddedServer } from './embedded-server.ts';
 import { nodeProgram } from './node-program.ts';
 import {
@@ -37,20 +38,21 @@ const PATIENCE_MS = 60_000;
  * of this project runs; else an embedded one for as long as this command runs. Without `workers`, a server alone will do.
  */
 export async function openStack(places: Places, { workers = true } = {}): Promise<Stack> {
+  const clientOf = clientsOf(places);
   const { connectionOptions } = loadClientConnectConfig();
-  if (connectionOptions.address) return openForeign(workers);
+  if (connectionOptions.address) return openForeign(clientOf, workers);
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {
     const running = findStack(places.state);
     const leave = running && joinStack(places.state, running);
-    if (leave) return use(running, leave);
+    if (leave) return use(clientOf, running, leave);
     const claim = await claimStack(places.state);
-    if (claim) return own(places, claim);
+    if (claim) return own(places, clientOf, claim);
     await stackToSettle(places.state, deadline);
   }
 }
 
-async function openForeign(workers: boolean): Promise<Stack> {
+async function openForeign(clientOf: MakeClient, workers: boolean): Promise<Stack> {
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const address = connectionOptions.address ?? '';
   let connection: Connection;
@@ -66,8 +68,16 @@ async function openForeign(workers: boolean): Promise<Stack> {
   }
   const queues = workers ? [TaskQueue.control, TaskQueue.cpu] : [];
   for (const queue of queues) await requireWorker(connection, namespace, queue);
-  const client = new Client({ connection, namespace });
+  const client = clientOf(connection, namespace);
   return { client, address, ui: undefined, own: false, close: () => connection.close() };
+}
+
+type MakeClient = (connection: Connection, namespace?: string) => Client;
+
+/** Clients that read what the workers of this project have put into its store because it was large. */
+export function clientsOf(places: Places): MakeClient {
+  const dataConverter = { payloadCodecs: [claimCheck(compose(places).blobs)] };
+  return (connection, namespace = 'default') => new Client({ connection, namespace, dataConverter });
 }
 
 async function requireWorker(connection: Connection, namespace: string, queue: string): Promise<void> {
@@ -83,7 +93,7 @@ async function requireWorker(connection: Connection, namespace: string, queue: s
   });
 }
 
-async function own(places: Places, claim: Claim): Promise<Stack> {
+async function own(places: Places, clientOf: MakeClient, claim: Claim): Promise<Stack> {
   const started: { stop(): Promise<void> }[] = [];
   const end = async () => {
     // The worker first: it has something to tell the server.
@@ -110,7 +120,7 @@ async function own(places: Places, claim: Claim): Promise<Stack> {
       await connection.close();
       await end();
     };
-    return { client: new Client({ connection }), address, ui, own: true, close };
+    return { client: clientOf(connection), address, ui, own: true, close };
   } catch (error) {
     await end();
     throw error;
@@ -118,14 +128,14 @@ async function own(places: Places, claim: Claim): Promise<Stack> {
 }
 
 /** Uses the stack of a command beside this one, which waits for us before it ends if it is a short one. */
-async function use({ address, ui }: RunningStack, leave: () => void): Promise<Stack> {
+async function use(clientOf: MakeClient, { address, ui }: RunningStack, leave: () => void): Promise<Stack> {
   try {
     const connection = await Connection.connect({ address, connectTimeout: '5s' });
     const close = async () => {
       leave();
       await connection.close();
     };
-    return { client: new Client({ connection }), address, ui, own: false, close };
+    return { client: clientOf(connection), address, ui, own: false, close };
   } catch (error) {
     leave();
     throw new RefitError(

@@ -16,9 +16,9 @@ import { createTrainActivities } from '../activities/train.ts';
 import { probeStore } from '../core/compose/probe.ts';
 import { compose, placesOf, type Refit } from '../core/compose/refit.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
+import { claimCheck } from '../core/store/claim-check.ts';
 import { cacheFolder } from '../infra/parts.mjs';
 import { workflowBundle as workflowBundleFile } from './bundle.ts';
-import { claimCheck } from './claim-check.ts';
 import { registerSearchAttributes } from './search-attributes.ts';
 
 export type Role = keyof typeof TaskQueue;

@@ -44,14 +44,16 @@ export function createS3Calls(address: string, env: NodeJS.ProcessEnv = process.
     async call(doing, work) {
       access ??= open(env);
       let unsure = false;
+      let damaged = 0;
       for (let attempt = 1; ; attempt++) {
         try {
           return { answer: await work(await access), unsure };
         } catch (error) {
           const outcome = s3Outcome(error);
           if (outcome === 'missing' || outcome === 'precondition') return { refused: outcome, unsure };
-          const tries = { passing: TRIES, damaged: TRIES_DAMAGED, final: 0 }[outcome];
-          if (attempt >= tries) throw s3Error(error, address, doing);
+          // Counted by itself: one damaged read after a cut one proves nothing yet, and a proof is written on the object.
+          const over = outcome === 'damaged' ? ++damaged >= TRIES_DAMAGED : outcome === 'final' || attempt >= TRIES;
+          if (over) throw s3Error(error, address, doing);
           unsure ||= outcome === 'passing';
         }
         // Half of the pause by chance: writers that were slowed down together come back apart.

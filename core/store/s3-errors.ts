@@ -1,6 +1,6 @@
 /** What an answer of an S3 server, or none, means: for the one who asked, for whether to ask again, and for people. */
 import { type ErrorCode, RefitError } from '../spec/errors.ts';
-import { systemCode } from './store-errors.ts';
+import { storeError, systemCode } from './store-errors.ts';
 
 /**
  * 'missing': there is no such object (or upload); 'precondition': the condition of a write did not hold; 'passing': ask again;
@@ -68,7 +68,9 @@ const FULL = /QuotaExceeded|InsufficientStorage|NoSpace|StorageFull/i;
 
 /** The error of the catalogue for what an S3 server said last. `doing`: `read blobs/…`. */
 export function s3Error(error: unknown, address: string, doing: string): RefitError {
-  if (error instanceof RefitError) return error;
+  // A disk of this machine, which local copies are written to, may be what fails.
+  const own = storeError(error, `a local copy of what lies in ${address}`);
+  if (own instanceof RefitError) return own;
   const { name, message, status, requestId } = describe(error);
   // Not the SDK's own error: it holds on to request, socket and agent.
   const cause = Object.assign(new Error(message), { name, stack: error instanceof Error ? error.stack : undefined });

@@ -82,12 +82,18 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
     let seen: Head | undefined;
     const work = async ({ client, sdk }: S3Access) => {
       const answer = await client.send(new sdk.GetObjectCommand(place));
+      const body = answer.Body as Readable;
       seen = headOf(answer);
       const { expected, damaged } = seen;
-      if (damaged) throw new DamagedBody();
-      const { hex, result } = await take(answer.Body as Readable, seen, expected?.algorithm ?? 'sha256');
-      if (expected && hex !== expected.hex) throw new DamagedBody();
-      return { result, head: seen };
+      try {
+        if (damaged) throw new DamagedBody();
+        const { hex, result } = await take(body, seen, expected?.algorithm ?? 'sha256');
+        if (expected && hex !== expected.hex) throw new DamagedBody();
+        return { result, head: seen };
+      } finally {
+        // What is not read to its end would keep its connection, of which there are only so many.
+        body.destroy();
+      }
     };
     try {
       return (await call(`read ${key}`, work)).answer;

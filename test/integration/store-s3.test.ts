@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -255,6 +256,28 @@ describe('S3 store', () => {
       await store.put('k', bytes('again'));
       expect(text((await store.get('k'))?.body)).toBe('again');
     });
+
+    it('and believes one damaged read after a cut one no more than a first: it reads again', async () => {
+      await store.put('k', bytes('what was stored'));
+      const good = await readFile(at.fileOf('k'));
+      let reads = 0;
+      proxy.fault = (line) => {
+        if (!line.startsWith('GET')) return undefined;
+        reads += 1;
+        writeFileSync(at.fileOf('k'), reads === 2 ? Buffer.from(good).reverse() : good);
+        return reads === 1 ? 'lose the answer' : undefined;
+      };
+      expect(text((await store.get('k'))?.body)).toBe('what was stored');
+      expect(reads).toBe(3);
+    });
+
+    it('and keeps no connection of what it refuses to read', async () => {
+      await store.put('k', randomBytes(4_000_000));
+      await damage('k');
+      const refused = async () => expect(store.get('k')).rejects.toMatchObject({ code: 'REFIT_STORE_CORRUPT' });
+      // The SDK has 50 connections.
+      for (let time = 0; time < 30; time++) await refused();
+    }, 30_000);
 
     it('of the local copy too: an altered one is fetched again', async () => {
       await store.put('k', bytes('what was stored'));

@@ -8,9 +8,9 @@ import type { RunEvent } from '../../core/spec/activities.ts';
 import { TaskQueue } from '../../core/spec/queues.ts';
 import type { Progress, RunInput, RunResult } from '../../core/spec/run.ts';
 import { createBlobStore } from '../../core/store/blobs.ts';
+import { claimCheck } from '../../core/store/claim-check.ts';
 import { createFolderStore } from '../../core/store/folder-store.ts';
 import { workflowBundle } from '../../workers/bundle.ts';
-import { claimCheck } from '../../workers/claim-check.ts';
 
 const STATE = path.resolve('.refit');
 

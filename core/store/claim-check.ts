@@ -1,9 +1,11 @@
-import { METADATA_ENCODING_KEY, type Payload, type PayloadCodec } from '@temporalio/common';
-import type { BlobRef } from '../core/spec/artifacts.ts';
-import type { BlobStore } from '../core/store/ports.ts';
+import type { Payload, PayloadCodec } from '@temporalio/common';
+import type { BlobRef } from '../spec/artifacts.ts';
+import type { BlobStore } from './ports.ts';
 
 /** Larger payloads go to the store; what people look at in the Temporal UI is far smaller and stays. */
 const LIMIT_BYTES = 64 * 1024;
+/** Temporal's name for it. */
+const METADATA_ENCODING_KEY = 'encoding';
 const ENCODING = 'json/refit-blob';
 /** Encoding of what was put away. */
 const INNER = 'refit-encoding';
@@ -13,8 +15,9 @@ const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 /**
  * Puts large arguments and results into the store and hands their address around: Temporal takes 2 MB a payload and 50 MB a
- * history, and a source of some thousand files has larger lists than that. Only workers need it: what goes in and comes out of a
- * run is small. (Claim check, Hohpe and Woolf, Enterprise Integration Patterns, 2003.)
+ * history, and a source of some thousand files has larger lists than that. Workers need it, and commands, which read what a
+ * workflow found of a thousand features; what goes in and comes out of a training run is small, so that other services need no
+ * store. (Claim check, Hohpe and Woolf, Enterprise Integration Patterns, 2003.)
  */
 export function claimCheck(blobs: BlobStore): PayloadCodec {
   return {
