@@ -78,7 +78,7 @@ function stubs(script: () => Script): Activities {
       }),
     extractPartition: ({ file }) => done({ name: (file as { name: string }).name, columns: script().columns }),
     publishSnapshot: ({ source, partitions }) => {
-      return done({ source, id: 'i', partitions, rows: 1, quarantined: 0 });
+      return done({ source, id: 'i', partitions, rows: 1, quarantined: 0, rules: [] });
     },
     buildTrainingSet: () =>
       done({ rows: { train: 1, validate: 1, test: 1 }, features: [], excluded: { unlabelled: 0, labelLate: 0 } }),
