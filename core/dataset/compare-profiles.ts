@@ -63,6 +63,8 @@ function ranges(a: ColumnProfile, b: ColumnProfile): Difference[] {
 }
 
 function frequencies(a: ColumnProfile, b: ColumnProfile): Difference[] {
+  // The profile before may hold values of what was declared personal data since.
+  if (a.personal || b.personal) return [];
   const shareOf = (of: ColumnProfile, value: string) => of.top.find((one) => one.value === value)?.share ?? 0;
   const values = [...new Set([...a.top, ...b.top].map(({ value }) => value))];
   return values.flatMap((value) => {

@@ -97,6 +97,7 @@ export function compileContract(schema: Schema): Contract {
   contract.tableRules.push(...rootRules(schema, names));
   refuseDropped(contract.pii, contract.unique ?? [], 'x-unique');
   for (const rule of contract.tableRules) {
+    refuseUnordered(contract.pii, rule);
     const used =
       rule.kind === 'references' ? rule.columns : rule.kind === 'monotone' ? [rule.column, ...rule.by] : [rule.column];
     refuseDropped(
@@ -106,6 +107,13 @@ export function compileContract(schema: Schema): Contract {
     );
   }
   return contract;
+}
+
+/** A hash has neither the order nor the time of its value. */
+function refuseUnordered(pii: readonly Pii[], { kind, column, rule }: TableRule): void {
+  if (kind === 'nulls' || kind === 'references') return;
+  if (pii.some((one) => one.column === column && one.treatment !== 'drop'))
+    invalid(rule, `column "${column}" is hashed as PII, which leaves it no order`);
 }
 
 interface Among {

@@ -40,7 +40,7 @@ export interface FoldVersionsInput {
  */
 export const foldVersions = defineStep<FoldVersionsInput, Partition>({
   name: 'fold-versions',
-  version: 1,
+  version: 2,
   natives: ['duckdb'],
   source: import.meta.url,
   async run(input, context) {
@@ -141,7 +141,8 @@ async function foldOne(db: DuckDb, fold: Fold, { seenAt, since }: PartitionVersi
       WHEN c.contradicts THEN greatest(n.${name}, c.recorded)
       WHEN NOT c.added AND (n.${name} <= ${end} OR NOT c.changed) AND isfinite(o.${name}) THEN o.${name}
       ELSE n.${name} END`;
-  const bad = `CASE WHEN isfinite(n.__bad_known_at) AND (c.added OR c.contradicts)
+  // Where nothing says when values were known, a bad one is bad since -infinity.
+  const bad = `CASE WHEN n.__bad_known_at < 'infinity' AND (c.added OR c.contradicts)
     THEN greatest(n.__bad_known_at, least(${known.map(from).join(', ')})) ELSE n.__bad_known_at END`;
   await db.run(`CREATE OR REPLACE TEMP TABLE latest AS
     SELECT n.* REPLACE (${[...known.map((name) => `${from(name)} AS ${name}`), `${bad} AS __bad_known_at`].join(', ')}),

@@ -118,7 +118,7 @@ const TYPES: Record<number, string> = {
 
 /** The rows as Parquet; one thread, so that the same rows give the same bytes. */
 async function toParquet(
-  { scratch, signal }: TableContext,
+  { scratch, signal, path: shown, source }: TableContext,
   fields: FieldDef[],
   csv: string,
   to: string,
@@ -132,8 +132,22 @@ async function toParquet(
   const reader = `read_csv(${literal(csv)}, columns = {${columns.join(', ')}}, header = false, auto_detect = false, delim = ',',
     quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, parallel = false, max_line_size = 16000000)`;
   await withDuckDb({ scratch, signal, threads: 1 }, (db) =>
-    db.run(`COPY (SELECT * FROM ${reader}) TO ${literal(to)} (FORMAT parquet, COMPRESSION zstd)`),
+    db
+      .run(`COPY (SELECT * FROM ${reader}) TO ${literal(to)} (FORMAT parquet, COMPRESSION zstd)`)
+      .catch((error: unknown) => Promise.reject(unfit(error, fields, shown, source))),
   );
+}
+
+/** A value that no type of ours holds (NaN in numeric(10, 2), a year before Christ). DuckDB's words repeat the row: they stay here. */
+function unfit(error: unknown, fields: FieldDef[], shown: string, source: string): unknown {
+  const text = String(error);
+  if (/No space left|ENOSPC|Out of Memory|INTERRUPT/i.test(text.split('\n')[0] ?? '')) return error;
+  const column = fields.find(({ name }) => text.includes(`\nError when converting column "${name}"`));
+  const where = column === undefined ? 'a value' : `a value of its column "${column.name}"`;
+  const why = `${where} does not fit its type; ask for it as text in a query`;
+  return new RefitError('REFIT_SOURCE_UNREADABLE', `${shown} of source "${source}" cannot be read: ${why}.`, {
+    source,
+  });
 }
 
 /** PostgreSQL's own words, which never hold a password. */

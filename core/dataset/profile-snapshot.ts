@@ -109,7 +109,8 @@ function aggregatesOf({ name, kind, personal }: Column, i: number, distinct: (co
     ...counts,
     ...['min', 'max'].map((fn) => `${fn}(${finite}) AS ${fn}_${i}`),
     `avg(${finite}) AS mean_${i}`,
-    `stddev_pop(${finite}) AS std_${i}`,
+    // Squares of larger ones are out of a DOUBLE's range, which DuckDB takes for an error.
+    `stddev_pop(CASE WHEN abs(${value}) < 1e140 THEN ${value} END) AS std_${i}`,
   ];
 }
 

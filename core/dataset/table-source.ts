@@ -43,7 +43,9 @@ export async function listTable(
       // Without a version nothing cheap tells whether rows were changed in place.
       const version = table?.version === undefined ? undefined : JSON.stringify([table, period.rows, period.version]);
       const known = version === undefined ? undefined : await remote.remembered({ address: name, version });
-      if (known !== undefined) return { name, path: name, bytes: 0, sha256: known };
+      // The copy may have made room for others meanwhile.
+      if (known !== undefined && (await remote.kept(known)) !== undefined)
+        return { name, path: name, bytes: 0, sha256: known };
       const draft = path.join(scratch, 'rows.parquet');
       await reader.copy(period, draft);
       return {

@@ -169,6 +169,33 @@ describe('a table of PostgreSQL', () => {
   });
 });
 
+test('a value of PostgreSQL that has no type here is told by its column, and nothing of its row', async () => {
+  await client.query(`DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop;
+    CREATE TABLE shop.orders (id bigint, amount numeric(10, 2), email text);
+    INSERT INTO shop.orders VALUES (1, 'NaN', 'planted@example.com')`);
+  const error: unknown = await list(postgres({ url: 'SHOP_URL', table: 'shop.orders', contract: 'c' })).catch(
+    (caught: unknown) => caught,
+  );
+  expect(error).toMatchObject({
+    code: 'REFIT_SOURCE_UNREADABLE',
+    message: expect.stringContaining('a value of its column "amount" does not fit its type') as string,
+  });
+  expect(JSON.stringify([error, String(error), (error as Error).stack, (error as Error).cause])).not.toContain(
+    'planted',
+  );
+});
+
+test('a copy that made room for others is made again', async () => {
+  await client.query(`DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop;
+    CREATE TABLE shop.orders (id bigint, updated bigint); INSERT INTO shop.orders VALUES (1, 1)`);
+  const orders = postgres({ url: 'SHOP_URL', table: 'shop.orders', version: 'updated', contract: 'c' });
+  const { digests } = await list(orders);
+  await rm(path.join(folder, `cache-${cache}`, digests['shop.orders'] ?? ''));
+  const again = await list(orders);
+  expect(again.digests).toEqual(digests);
+  expect((await rowsOf(again, 'shop.orders')).rows).toHaveLength(1);
+});
+
 describe('a table of DuckDB', () => {
   const FILE = 'shop.duckdb';
   async function write(sql: string): Promise<void> {

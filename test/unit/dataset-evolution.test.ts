@@ -182,6 +182,23 @@ describe('the profile of a snapshot', () => {
     );
   });
 
+  it('says no values of a column that holds personal data since', () => {
+    const email = { name: 'email', type: 'VARCHAR', kind: 'category' as const, nulls: 0, distinct: 2 };
+    const before: SnapshotProfile = {
+      ...{ source: 's', snapshot: 'a', rows: 2, sampled: 2 },
+      columns: [{ ...email, personal: false, top: [{ value: 'ada@example.com', share: 0.5 }] }],
+    };
+    const after = { ...before, snapshot: 'b', columns: [{ ...email, personal: true, top: [] }] };
+    expect(compareProfiles(before, after)).toEqual([]);
+  });
+
+  it('takes numbers of any size', async () => {
+    const place = await workplace();
+    const huge = `SELECT i AS id, CASE i WHEN 0 THEN 1e200 WHEN 1 THEN -1e200 ELSE i END::DOUBLE AS price, 'de' AS country FROM range(5) r(i)`;
+    const of = spec({ ...ORDERS, price: { type: 'number' } });
+    expect((await publish(place, of, '2020-01-01T00:00:00Z', huge)).rows).toBe(5);
+  });
+
   it('of nothing at all is a profile', () => {
     const empty: SnapshotProfile = { source: 's', snapshot: 'a', rows: 0, sampled: 0, columns: [] };
     expect(compareProfiles(empty, { ...empty, snapshot: 'b' })).toEqual([]);

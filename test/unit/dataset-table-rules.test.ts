@@ -172,6 +172,7 @@ describe('rules about a table', () => {
     [{ value: { 'x-quantiles': { median: [0, 1] } } }, /p0 to p100/],
     [{ value: { 'x-quantiles': { p50: [2, 1] } } }, /\[lowest, highest\]/],
     [{ value: { 'x-freshness': '1d' } }, /does not apply/],
+    [{ value: { 'x-pii': 'hash', 'x-quantiles': { p50: [0, 1] } } }, /hashed as PII, which leaves it no order/],
     [{ read_at: { 'x-freshness': 'soon' } }, /a duration/],
     [{ read_at: { 'x-monotone': { by: ['senser'] } } }, /did you mean "sensor"/],
     [{ sensor: { 'x-references': 'sensors' } }, /must name a source and its column/],

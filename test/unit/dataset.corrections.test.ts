@@ -62,7 +62,9 @@ async function source(spec: SourceSpec = ORDERS) {
     await place.write(`orders/${name}.parquet`, `SELECT * FROM (${rowsSql(rows)})`);
     const { contract, eventTime, knownAt, recordedAt } = spec;
     return place.extract(`orders/${name}.parquet`, {
-      ...{ contract, eventTime: eventTime as string, knownAt: knownAt as Record<string, string> },
+      contract,
+      ...(eventTime ? { eventTime } : {}),
+      ...(knownAt ? { knownAt } : {}),
       ...(recordedAt ? { recordedAt } : {}),
     });
   };
@@ -235,6 +237,19 @@ describe('what was seen when', () => {
     expect(first.ends).toBeUndefined();
     await run('2024-03-31T00:00:00Z', '2024-03-31T00:00:00Z', [mended]);
     expect(await keys(place)).toHaveLength(1);
+  });
+
+  it('with rows that break the contract says nothing to a run as of an earlier date, where nothing has a known-at', async () => {
+    const { eventTime: _, knownAt: __, ...timeless } = ORDERS;
+    const { extract, run } = await source(timeless);
+    await run('2024-01-31T00:00:00Z', '2024-01-31T00:00:00Z', [await extract('01', JANUARY)]);
+    const broken = await extract('01', [{ id: 1, at: '2024-01-02', amount: -1 }, ...JANUARY.slice(1)]);
+    const after = await run('2024-03-31T00:00:00Z', '2024-03-01T00:00:00Z', [broken]);
+    expect(after).toMatchObject({ rows: 2, quarantined: 1 });
+    expect(await run('2024-02-15T00:00:00Z', '2024-03-02T00:00:00Z', [broken])).toMatchObject({
+      rows: 3,
+      quarantined: 0,
+    });
   });
 
   it('is agreed on by runs at once', async () => {
