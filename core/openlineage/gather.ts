@@ -38,6 +38,7 @@ async function snapshotsOf(run: LineageRun, moment: LineageMoment, spec: Pipelin
   const found: EventContext['snapshots'] = {};
   // Other stages speak of what was made of them.
   if (stage !== null && stage !== 'extract' && stage !== 'features') return found;
+  if (Object.keys(facts.snapshots ?? {}).length === 0) return found;
   const { objects } = deps.blobs;
   const raw = new Map(
     (await readExtractions(objects)).map((one) => [`${one.source} ${one.name} ${one.data}`, one.raw]),

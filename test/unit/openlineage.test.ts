@@ -11,6 +11,7 @@ import { inStore, rawName } from '../../core/openlineage/datasets.ts';
 import { openLineageOf, send } from '../../core/openlineage/destination.ts';
 import { type EventContext, eventOf } from '../../core/openlineage/events.ts';
 import { ownSchemaId, uuidOf } from '../../core/openlineage/facets.ts';
+import { gather } from '../../core/openlineage/gather.ts';
 import {
   type LineageMoment,
   type LineageRun,
@@ -20,6 +21,8 @@ import {
   RefitRunFacet,
 } from '../../core/spec/openlineage.ts';
 import type { FeatureView, SourceSpec, SpineSpec } from '../../core/spec/pipeline.ts';
+import { createBlobStore } from '../../core/store/blobs.ts';
+import { createFolderStore } from '../../core/store/folder-store.ts';
 
 let folder: string;
 let server: Server | undefined;
@@ -189,6 +192,22 @@ describe('column lineage', () => {
     expect(fieldsOf(lineage.half)).toEqual(['/data/orders.csv.amount', '/data/orders.csv.paid']);
     expect(fieldsOf(lineage.shop)).toEqual(['/data/orders.csv.shop']);
   });
+});
+
+test('before anything is known of the sources, the records of all that was ever extracted are not read', async () => {
+  const listed: string[] = [];
+  const folderStore = createFolderStore(folder);
+  const blobs = createBlobStore({
+    ...folderStore,
+    list: (prefix) => {
+      listed.push(prefix);
+      return folderStore.list(prefix);
+    },
+  });
+  const spec = await blobs.putJson({ sources: {} });
+  const deps = { blobs, root: folder, scratch: folder, version: '1.2.3', namespace: 'refit' };
+  await gather({ ...run, spec }, { ...moment, type: 'START', stage: null, facts: {} }, deps);
+  expect(listed).toEqual([]);
 });
 
 describe('a file', () => {
