@@ -6,6 +6,7 @@ import { type DuckDb, identifier } from '../dataset/duckdb.ts';
 import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { Snapshot } from '../spec/artifacts.ts';
 import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
+import { digestOf } from '../store/digest.ts';
 import { checkNames } from './feature-columns.ts';
 import { changesOf, keysTable, type SourceChanges } from './online-keys.ts';
 import { type OnlineLookup, onlineNamespace, readLayout, writeLayout } from './online-layout.ts';
@@ -131,7 +132,9 @@ export async function materializeViews(
       newestUs: newest.length > 0 ? Math.max(...newest) : null,
     });
   }
-  const entity = { id: `${namespace}/entity`, features: spine.fields };
+  // Which keys an entity's row holds is part of its name: known-at times may move features to other look-ups.
+  const held = digestOf([spine.fields, parts.map(({ lookup }) => lookup.id)]).slice(0, 8);
+  const entity = { id: `${namespace}/${held}/entity`, features: spine.fields };
   const keys = parts.map((part) => part.keys);
   const entities = await writer.writeEntities(entity.id, spec.key, spine, keys);
   const computed = views.filter((view) => view.kind === 'calendar' || view.kind === 'derived');

@@ -47,8 +47,9 @@ function latestAnswer(
   at: string,
   atUs: number,
 ): Answer {
-  const oldestUs = ttl === undefined ? -Infinity : shift(new Date(at), ttl, -1).getTime() * 1000;
-  const limitUs = oldestUs + aheadUs;
+  // Months step in the calendar: from where the join counts, predict_at + ahead.
+  const limitUs =
+    ttl === undefined ? -Infinity : shift(new Date(Date.parse(at) + aheadUs / 1000), ttl, -1).getTime() * 1000;
   return ({ eventsUs, knownUs, columns }) => {
     let row = eventsUs.length - 1;
     while (row >= 0 && ((eventsUs[row] as number) > atUs + aheadUs || (knownUs[row] as number) > atUs)) row -= 1;

@@ -10,7 +10,7 @@ import type { KeyPair } from './join-keys.ts';
 import { lookupGroups, outputsKnown } from './latest-view.ts';
 import type { OnlineLookup } from './online-layout.ts';
 import type { SourceTable, SourceTables } from './source-table.ts';
-import { eventSql, measureGroups, measuresKnown, windowFeatures } from './window-view.ts';
+import { eventSql, isSummed, type Measure, measureGroups, measuresKnown, windowFeatures } from './window-view.ts';
 
 export interface OnlinePart {
   /** As in the layout; what only writing tells is added there. */
@@ -22,6 +22,8 @@ export interface OnlinePart {
   known: string;
   /** SQL of the kept values, by column: DOUBLE, or VARCHAR for texts. */
   values: string[];
+  /** Columns in the order by which the offline join tells rows of equal times apart. */
+  ties: number[];
 }
 
 /**
@@ -92,6 +94,7 @@ async function latestParts(
       event: event ? `(${event.sql})::TIMESTAMP` : "'-infinity'::TIMESTAMP",
       known: outputsKnown(plan, outputs),
       values: kept.map(({ sql }) => sql),
+      ties: [...kept.keys()],
     };
   });
   return { parts, features: plan.outputs.map(({ feature }) => feature) };
@@ -124,6 +127,7 @@ async function windowParts(
       event: eventSql(plan),
       known: measuresKnown(plan, measures),
       values: measures.map(({ sql }) => sql),
+      ties: [...measures.keys()].filter((i) => !isSummed(plan, measures[i] as Measure)),
     };
   });
   return { parts, features: windowFeatures(plan) };

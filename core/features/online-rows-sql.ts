@@ -16,6 +16,7 @@ export function keptRowsSql(part: OnlinePart, keys: string, asOf: string, fromId
   const now = timestampLiteral(asOf);
   const k = part.keys.map((_key, i) => `__k${i}`);
   const v = values.map((_value, i) => `__v${i}`);
+  const ties = part.ties.map((i) => `__v${i}`);
   const gone = source.gone ? ` AND ${source.gone} > ${now}` : '';
   const us = (time: string) =>
     `CASE WHEN __known IS NULL THEN 'nan'::DOUBLE WHEN isfinite(${time}) THEN epoch_us(${time})::DOUBLE ELSE '-infinity'::DOUBLE END`;
@@ -27,10 +28,10 @@ export function keptRowsSql(part: OnlinePart, keys: string, asOf: string, fromId
   ), facts AS (
     SELECT q.__id, r.* FROM raw r JOIN ${keys} q USING (${k.join(', ')})
     WHERE q.__id >= ${fromId} AND r.__known <= ${now} AND ${seenLater(part, now)}
-  ), kept AS (SELECT __id, __event, __known${v.map((name) => `, ${name}`).join('')} FROM facts ${newestOnly(part, now, v)})
+  ), kept AS (SELECT __id, __event, __known${v.map((name) => `, ${name}`).join('')} FROM facts ${newestOnly(part, now, ties)})
   SELECT q.__id::DOUBLE, ${us('__event')}, ${us('__known')}, ${[...k.map((name) => `q.${name}::VARCHAR`), ...columns].join(', ')}
   FROM ${keys} q LEFT JOIN kept USING (__id) WHERE q.__id >= ${fromId}
-  ORDER BY ${['q.__id', '__event', '__known', ...v].join(', ')}`;
+  ORDER BY ${['q.__id', '__event', '__known', ...ties].join(', ')}`;
 }
 
 /** Rows that a question at asOf or later can see. */
@@ -47,8 +48,8 @@ function seenLater({ lookup: { read } }: OnlinePart, now: string): string {
 const ahead = (now: string, us: number) => (us === 0 ? now : `(${now} + to_microseconds(${us}))`);
 
 /** Of the rows until now those that newer ones do not hide; the ones to come stay. */
-function newestOnly({ lookup: { read } }: OnlinePart, now: string, v: string[]): string {
-  const newestFirst = ['__event', '__known', ...v].map((name) => `${name} DESC NULLS FIRST`).join(', ');
+function newestOnly({ lookup: { read } }: OnlinePart, now: string, ties: string[]): string {
+  const newestFirst = ['__event', '__known', ...ties].map((name) => `${name} DESC NULLS FIRST`).join(', ');
   if (read.kind === 'latest') {
     const until = ahead(now, read.aheadUs);
     const group = `CASE WHEN __event <= ${until} THEN '-infinity'::TIMESTAMP ELSE __event END`;

@@ -99,11 +99,15 @@ export const windowFeatures = ({ measures }: WindowPlan): FeatureInfo[] => measu
 
 const SUMMED: readonly Aggregate['fn'][] = ['count', 'sum', 'avg', 'std', 'share'];
 
+/** Whether running sums answer a measure, so that rows are never put in order by its values. */
+export const isSummed = ({ last }: WindowPlan, { aggregate: { fn } }: Measure): boolean =>
+  last === undefined && SUMMED.includes(fn);
+
 /** SELECTs that together have `__row` and every measure for every row of `spine`, a table with `__row`, `__at` and the key columns. */
 export async function windowSql(plan: WindowPlan, spine: string): Promise<{ names: string[]; sql: string }[]> {
-  const { measures, last } = plan;
+  const { measures } = plan;
   // Sums of rows that enter and leave; the rest needs the rows themselves.
-  const summed = last === undefined ? measures.filter(({ aggregate: { fn } }) => SUMMED.includes(fn)) : [];
+  const summed = measures.filter((measure) => isSummed(plan, measure));
   const swept = measures.filter((measure) => !summed.includes(measure));
   const namesOf = (of: Measure[]) => of.map(({ aggregate: { name } }) => name);
   return [

@@ -88,6 +88,19 @@ async function publish(tripSelects: string[], weatherSelects = [weather(0, 2400)
   };
 }
 
+test('a row that was replaced before it was asked about has no place in a training set; one replaced later has', async () => {
+  const rows = (known: string, gone: string) =>
+    `SELECT * REPLACE (${known} AS __known_0), ${gone} AS __gone_at FROM (${trips(0, 2400)})`;
+  const first = rows('__known_0', 'CASE WHEN id % 2 = 0 THEN leaves - INTERVAL 2 HOUR ELSE leaves END');
+  const second = rows('CASE WHEN id % 2 = 0 THEN leaves - INTERVAL 2 HOUR ELSE leaves END', "'infinity'::TIMESTAMP");
+  const { trips: replaced, ...others } = await publish([first, second]);
+  const ends = { ...others, trips: { ...(replaced as Snapshot), ends: true } };
+  const set = await buildTrainingSet.run(input(ends), bench.context());
+  const whole = await buildTrainingSet.run(input(await publish([trips(0, 2400)])), bench.context());
+  expect(set.rows).toEqual(whole.rows);
+  expect(set.excluded).toEqual(whole.excluded);
+});
+
 describe('a training set', () => {
   let snapshots: Record<string, Snapshot>;
   beforeAll(async () => {

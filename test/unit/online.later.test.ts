@@ -149,6 +149,34 @@ const trip = fc.record<Trip>({
 });
 
 describe('what is read later than it was written', () => {
+  test('tells rows of one time apart as the join does, and counts months from where it does', async () => {
+    const views: FeatureView[] = [
+      {
+        ...{ kind: 'window', name: 'w_ties', source: 'trips', by: { town: 'town' }, over: '30d', on: 'leaves' },
+        aggregate: [
+          { name: 'e_sum', fn: 'sum', expr: '-bus' },
+          { name: 'e_newest', fn: 'last', expr: 'bus' },
+        ],
+      },
+      {
+        ...{ kind: 'latest', name: 'l_months', source: 'trips', by: { bus: 'bus' }, on: 'leaves' },
+        ...{ ttl: '1mo', ahead: '20d', fields: [{ name: 'f_bus', expr: 'bus' }] },
+      },
+    ];
+    const trips: Trip[] = [1, 2, 3].map((bus) => ({ town: 'oslo', bus, leaves: 12, delay: 1 }));
+    // In February, 20 days ahead is in March: a month before that is not 20 days after a month before.
+    const days = [33, 38, 39, 40, 41, 42, 43, 44].map((day) => day * 24);
+    const rows: Trip[] = [
+      ...trips,
+      ...[1, 2, 3].map((bus) => ({ town: 'rome', bus, leaves: 736 - bus * 12, delay: 0 })),
+    ];
+    const asked = { views, trips: rows, buses: [], written: 731, read: days };
+    const keys = ['t0', 't1', 't2', 't3'];
+    expect(await online(asked, keys)).toEqual(await offline(asked, keys));
+    const early = { views, trips, buses: [], written: 15, read: [15] };
+    expect(await online(early, ['t0'])).toEqual(await offline(early, ['t0']));
+  });
+
   test('is what a join at the time of reading gives, over what was known at the time of writing', async () => {
     await fc.assert(
       fc.asyncProperty(
