@@ -14,7 +14,9 @@ const { exploreData } = proxyActivities<ExploreActivities>({
 });
 
 /** Extracts a pipeline's data as a run would, looks at it, and writes a page; trains nothing and decides nothing. */
-export async function explorePipeline({ limit, ...input }: ExploreInput): Promise<Explored> {
+export async function explorePipeline(argument: ExploreInput): Promise<Explored> {
+  // Typed by hand, it may be missing: resolveRun says so in a sentence.
+  const { limit, ...input } = argument ?? {};
   const story = new Story(String(input.pipeline), 'explore');
   const { startTime } = workflowInfo();
   const times = { startedAt: startTime.toISOString() };
