@@ -77,8 +77,8 @@ export interface NumberedData {
 export function numberedData(partitions: readonly Partition[], paths: string[], asOf: string): NumberedData {
   const list = `[${paths.map(literal).join(', ')}]`;
   const alive = partitions.some(({ ends }) => ends) ? ` WHERE coalesce(__gone_at, 'infinity') > ${asOf}` : '';
-  const sql = `(SELECT * EXCLUDE (filename, file_row_number), list_position(${list}, filename) AS __file, file_row_number + 1 AS __place
-    FROM read_parquet(${list}, union_by_name = true, hive_partitioning = false, filename = true, file_row_number = true)${alive})`;
+  const sql = `(SELECT * EXCLUDE (__filename, file_row_number), list_position(${list}, __filename) AS __file, file_row_number + 1 AS __place
+    FROM read_parquet(${list}, union_by_name = true, hive_partitioning = false, filename = '__filename', file_row_number = true)${alive})`;
   return { sql, names: partitions.map(({ name }) => name) };
 }
 

@@ -100,6 +100,14 @@ describe('rules about a table', () => {
     });
   });
 
+  it('hold of a source that has a column of the name "filename"', async () => {
+    const place = await workplace();
+    const contract = { properties: { i: { type: 'integer', 'x-monotone': true }, filename: { type: 'string' } } };
+    const name = await place.write('d/1.parquet', `SELECT i, 'x' AS filename FROM (VALUES (2), (1)) t(i)`);
+    const partitions = [await place.extract(name, { contract })];
+    expect(told(table(await judge(place, { partitions, contract })))).toEqual([['i: x-monotone', false, 1, 1]]);
+  });
+
   it('look references up in the other source as it was known', async () => {
     const place = await workplace();
     const sensors = `SELECT 's' || i AS name, TIMESTAMP '2020-01-01' + to_days((i * 3)::INTEGER) AS since FROM range(2) r(i)`;
