@@ -34,8 +34,9 @@ export function aggregateValues(of: Pick<Aggregate, 'fn' | 'q'>, values: readonl
     return typeof last === 'number' ? Math.fround(last) : last;
   }
   const numbers = present as number[];
+  // Adding 0 makes 0 of -0, here and below, which would be another value to who compares bits.
   if (fn === 'min' || fn === 'max')
-    return Math.fround(numbers.reduce((a, b) => (fn === 'min' ? Math.min(a, b) : Math.max(a, b))));
+    return Math.fround(numbers.reduce((a, b) => (fn === 'min' ? Math.min(a, b) : Math.max(a, b)))) + 0;
   if (fn === 'quantile') {
     const sorted = Float64Array.from(numbers).sort();
     return interpolated(sorted.length, of.q ?? 0.5, (index) => sorted[index] as number);
@@ -48,7 +49,7 @@ export function interpolated(n: number, q: number, at: (index: number) => number
   const position = (n - 1) * q;
   const below = at(Math.floor(position));
   const above = at(Math.ceil(position));
-  return Math.fround(below + (above - below) * (position - Math.floor(position)));
+  return Math.fround(below + (above - below) * (position - Math.floor(position))) + 0;
 }
 
 function fromSums(fn: Aggregate['fn'], values: number[]): number | null {

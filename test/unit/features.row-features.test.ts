@@ -134,6 +134,7 @@ describe('aggregates over values', () => {
         expect(aggregateValues({ fn: 'quantile', q: 1 }, given)).toBe(aggregateValues({ fn: 'max' }, given));
       }),
     );
+    expect(aggregateValues({ fn: 'min' }, [-0])).toBe(0);
     expect(aggregateValues({ fn: 'quantile', q: 0.25 }, [1, 2, 3, 10])).toBe(1.75);
     expect(aggregateValues({ fn: 'last' }, ['rain', null])).toBe('rain');
     expect(aggregateValues({ fn: 'share' }, [1, 0, null, 1])).toBe(Math.fround(2 / 3));
