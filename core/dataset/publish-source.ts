@@ -114,12 +114,21 @@ async function versionsOf(
   const versions: (PartitionVersion & { isNew?: true })[] = [];
   for (const [index, one] of seen.entries()) {
     const since = index === 0 ? one.seenAt : endOf(seen[index - 1] as Seen);
-    versions.push({ partition: await blobs.json<Partition>(one.partition), seenAt: one.seenAt, since });
+    versions.push({ partition: await seenPartition(blobs, one, partition), seenAt: one.seenAt, since });
   }
   const last = seen.at(-1);
   if (last?.data === partition.data.sha256) return versions;
   const at = last && last.seenAt > seenAt ? last.seenAt : seenAt;
   return [...versions, { partition, seenAt: at, since: last ? endOf(last) : at, isNew: true }];
+}
+
+/** What was seen; where its record is damaged and the very same data was extracted just now, that, and the record is mended. */
+async function seenPartition(blobs: BlobStore, seen: Seen, now: Partition): Promise<Partition> {
+  if (seen.data !== now.data.sha256 || (await blobs.verify(seen.partition))) {
+    return blobs.json<Partition>(seen.partition);
+  }
+  await blobs.putJson(now);
+  return now;
 }
 
 /** How far a version reached: its newest event; when it was seen, where that was earlier or it has none. */
