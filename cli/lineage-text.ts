@@ -46,7 +46,7 @@ export function treeText(tree: LineageTree): string {
           })),
           ...sources.map(({ source, snapshot, partitions }) => ({
             text: `snapshot ${bold(source)} ${short(snapshot)}${readBy(source)}`,
-            under: partitions.map((partition) => ({ text: partitionText(partition) })),
+            under: partitions.map(partitionNode),
           })),
         ],
       },
@@ -55,10 +55,20 @@ export function treeText(tree: LineageTree): string {
   return drawn(root).join('\n');
 }
 
-function partitionText({ name, sha256, rows, raw }: Omit<LineageImpact['partitions'][number], 'source'>): string {
-  const from = raw.length === 0 ? 'a file that is not recorded any more' : raw.map(short).join(' or ');
-  return `${short(sha256)} ← ${name} ${from}${rows === null ? '' : `, ${count(rows)} rows`}`;
+type Partition = LineageTree['sources'][number]['partitions'][number];
+
+function partitionNode({ folded, ...own }: Partition): Node {
+  if (folded.length === 0) return { text: fileText(own) };
+  const text = `${short(own.sha256)} ${own.name}${rowsOf(own.rows)}, folded from`;
+  return { text, under: bounded(folded.map((part) => ({ text: fileText(part) }))) };
 }
+
+function fileText({ name, sha256, rows, raw }: Omit<Partition, 'folded'>): string {
+  const from = raw.length === 0 ? 'a file that is not recorded any more' : raw.map(short).join(' or ');
+  return `${short(sha256)} ← ${name} ${from}${rowsOf(rows)}`;
+}
+
+const rowsOf = (rows: number | null) => (rows === null ? '' : `, ${count(rows)} row${rows === 1 ? '' : 's'}`);
 
 const SHOWN = 20;
 
@@ -82,7 +92,7 @@ export function impactText(impact: LineageImpact): string {
   const root: Node = {
     text: `${from.kind} ${name}`,
     under: [
-      ...bounded(partitions.map((one) => ({ text: `extracted for ${one.source}: ${partitionText(one)}` }))),
+      ...bounded(partitions.map((one) => partitionOf(one.source, partitionNode(one)))),
       ...bounded(
         snapshots.map(({ source, snapshot, partitions: files }) => ({
           text: `snapshot ${bold(source)} ${short(snapshot)} of ${count(files)} file${files === 1 ? '' : 's'}`,
@@ -104,6 +114,8 @@ export function impactText(impact: LineageImpact): string {
   };
   return [...drawn(root), '', verdict(impact, retrain)].join('\n');
 }
+
+const partitionOf = (source: string, node: Node): Node => ({ ...node, text: `extracted for ${source}: ${node.text}` });
 
 function verdict({ models }: LineageImpact, retrain: string[]): string {
   if (models.length === 0) return 'No model version depends on it.';

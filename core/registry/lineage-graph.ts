@@ -1,11 +1,14 @@
 /** Everything the store can tell of what was made from what, and the states of the versions; made once for a question. */
 import type { ObjectStore } from '../store/ports.ts';
 import { verifyAudit } from './audit.ts';
+import { partitionOrigins, type ToldPartition } from './lineage-partitions.ts';
 import {
   type Extraction,
+  type Fold,
   type KnownSnapshot,
   type KnownTrainingSet,
   readExtractions,
+  readFolds,
   readSnapshots,
   readTrainingSets,
   readVersions,
@@ -14,17 +17,12 @@ import { readRouting } from './routing.ts';
 import type { VersionManifest } from './schemas.ts';
 import { findBar } from './status.ts';
 
-export interface KnownPartition {
+export interface KnownPartition extends ToldPartition {
   source: string;
-  name: string;
-  /** SHA-256 of the extracted partition. */
-  data: string;
-  /** SHA-256 of the raw files it may have come from. */
-  raw: string[];
-  rows: number | null;
 }
 
 export interface LineageGraph {
+  folds: Fold[];
   partitions: KnownPartition[];
   snapshots: KnownSnapshot[];
   trainingSets: Map<string, KnownTrainingSet>;
@@ -33,32 +31,28 @@ export interface LineageGraph {
 
 /** @throws RefitError REFIT_REGISTRY_DAMAGED when a model's index is damaged */
 export async function readGraph(objects: ObjectStore): Promise<LineageGraph> {
-  const [extractions, snapshots, trainingSets, versions] = await Promise.all([
+  const [extractions, folds, snapshots, trainingSets, versions] = await Promise.all([
     readExtractions(objects),
+    readFolds(objects),
     readSnapshots(objects),
     readTrainingSets(objects),
     readVersions(objects),
   ]);
-  return { partitions: partitionsOf(extractions, snapshots), snapshots, trainingSets, versions };
+  return { folds, partitions: partitionsOf(extractions, folds, snapshots), snapshots, trainingSets, versions };
 }
 
-/** Extracted files, and those of snapshots whose record of extraction is no longer there. */
-function partitionsOf(extractions: Extraction[], snapshots: KnownSnapshot[]): KnownPartition[] {
+/** Extracted files, what was folded from them, and what snapshots hold whose records are no longer there. */
+function partitionsOf(extractions: Extraction[], folds: Fold[], snapshots: KnownSnapshot[]): KnownPartition[] {
+  const told = partitionOrigins(extractions, folds);
+  const held = snapshots.flatMap(({ source, partitions }) => partitions.map((one) => ({ source, ...one })));
   const found = new Map<string, KnownPartition>();
-  const at = (source: string, name: string, data: string, rows: number | null) => {
+  for (const { source, name, data } of [...extractions, ...folds, ...held]) {
     const key = `${source} ${name} ${data}`;
-    const partition = found.get(key) ?? { source, name, data, raw: [], rows };
-    found.set(key, partition);
-    return partition;
-  };
-  for (const { source, name, data, raw, rows } of extractions) {
-    const partition = at(source, name, data, rows);
-    if (!partition.raw.includes(raw)) partition.raw.push(raw);
+    if (!found.has(key)) found.set(key, { source, ...told(source, name, data) });
   }
-  for (const { source, partitions } of snapshots) {
-    for (const { name, data } of partitions) at(source, name, data, null);
-  }
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.data < b.data ? -1 : 1));
+  return [...found.values()].sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : a.sha256 < b.sha256 ? -1 : a.sha256 > b.sha256 ? 1 : 0,
+  );
 }
 
 export type VersionStanding = 'champion' | 'former' | 'rejected' | 'undecided';

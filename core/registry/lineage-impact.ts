@@ -13,7 +13,7 @@ export async function traceImpact(
   aliases: readonly string[] = [],
 ): Promise<LineageImpact> {
   const graph = await readGraph(objects);
-  const start = findStart(graph, text, aliases);
+  const start = withFolds(graph, findStart(graph, text, aliases));
   const snapshots = touchedSnapshots(graph, start);
   const touched = new Set(snapshots.map(({ source, id }) => `${source} ${id}`));
   const sets = touchedSets(graph, start, touched);
@@ -26,7 +26,7 @@ export async function traceImpact(
   const serving = models.filter(({ state }) => state === 'champion').map(({ model }) => model);
   return {
     from: { kind: start.kind, name: start.name },
-    partitions: start.partitions.map(({ data, ...partition }) => ({ ...partition, sha256: data })),
+    partitions: start.partitions,
     snapshots: snapshots.map(({ source, id, partitions }) => ({ source, snapshot: id, partitions: partitions.length })),
     views: touchedViews(graph, start, sets, new Set(snapshots.map(({ source }) => source))),
     trainingSets: sets.map((digest) => ({
@@ -44,9 +44,23 @@ export async function traceImpact(
   };
 }
 
+/** With the partitions that were folded from those it begins with, and from these in turn. */
+function withFolds({ partitions, folds }: LineageGraph, start: Start): Start {
+  const reached = new Set(start.partitions.map(({ source, sha256 }) => `${source} ${sha256}`));
+  const begun = new Set(start.partitions);
+  for (let before = -1; before < reached.size; ) {
+    before = reached.size;
+    for (const { source, data, of } of folds) {
+      if (of.some((part) => reached.has(`${source} ${part}`))) reached.add(`${source} ${data}`);
+    }
+  }
+  const folded = partitions.filter((one) => one.folded.length > 0 && reached.has(`${one.source} ${one.sha256}`));
+  return { ...start, partitions: [...start.partitions, ...folded.filter((one) => !begun.has(one))] };
+}
+
 /** Those that hold one of the partitions, and those that were named. */
 function touchedSnapshots({ snapshots }: LineageGraph, start: Start): LineageGraph['snapshots'] {
-  const partitions = new Set(start.partitions.map(({ name, data }) => `${name} ${data}`));
+  const partitions = new Set(start.partitions.map(({ name, sha256 }) => `${name} ${sha256}`));
   const holds = snapshots.filter((one) => one.partitions.some(({ name, data }) => partitions.has(`${name} ${data}`)));
   return [...new Set([...start.snapshots, ...holds])].sort((a, b) =>
     a.source < b.source ? -1 : a.source > b.source ? 1 : 0,

@@ -23,6 +23,16 @@ export interface Extraction {
   rows: number | null;
 }
 
+/** A partition that was made of others: the versions of one file that was corrected, or the change rows of many. */
+export interface Fold {
+  source: string;
+  name: string;
+  data: string;
+  rows: number | null;
+  /** SHA-256 of the partitions it was made of. */
+  of: string[];
+}
+
 export interface KnownSnapshot {
   source: string;
   id: string;
@@ -58,6 +68,19 @@ export async function readExtractions(objects: ObjectStore): Promise<Extraction[
     const [name, raw, data] = [input?.file?.name, input?.file?.sha256, output?.data?.sha256];
     if (name === undefined || raw === undefined || data === undefined) return [];
     return [{ source: input?.source ?? '', name, raw, data, rows: output?.rows ?? null }];
+  });
+}
+
+export async function readFolds(objects: ObjectStore): Promise<Fold[]> {
+  const steps = ['steps/fold-versions/', 'steps/fold-changes/'];
+  const records = await Promise.all(steps.map((step) => readAll<FoldRecord>(objects, objects.list(step))));
+  return records.flat().flatMap(({ input, output }) => {
+    if (output?.name === undefined || output.data?.sha256 === undefined) return [];
+    const made = input?.partitions ?? (input?.versions ?? []).map(({ partition }) => partition);
+    const of = made.flatMap((one) => one?.data?.sha256 ?? []);
+    return [
+      { source: input?.source ?? '', name: output.name, data: output.data.sha256, rows: output.rows ?? null, of },
+    ];
   });
 }
 
@@ -106,6 +129,13 @@ export async function readVersions(objects: ObjectStore): Promise<VersionManifes
 interface ExtractRecord {
   input?: { source?: string; file?: { name?: string; sha256?: string } };
   output?: { data?: { sha256?: string }; rows?: number };
+}
+interface FoldRecord {
+  input?: { source?: string; partitions?: DataRecord[]; versions?: { partition?: DataRecord }[] };
+  output?: DataRecord & { name?: string; rows?: number };
+}
+interface DataRecord {
+  data?: { sha256?: string };
 }
 interface SnapshotRecord {
   source?: string;

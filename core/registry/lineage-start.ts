@@ -77,12 +77,12 @@ function candidates(graph: LineageGraph): Candidate[] {
   const { partitions, snapshots, trainingSets, versions } = graph;
   const views = [...trainingSets.values()].flatMap((set) => set.views);
   return [
-    ...grouped(partitions, ({ name }) => name).map(([name, own]) => ({
+    ...grouped(partitions.filter(isOfFile), ({ name }) => name).map(([name, own]) => ({
       ...{ ...nothing, kind: 'file' as const, name, partitions: own, names: [name], digests: [] },
     })),
     ...rawFiles(partitions),
-    ...grouped(partitions, ({ data }) => data).map(([data, own]) => ({
-      ...{ ...nothing, kind: 'partition' as const, name: data, partitions: own, names: [], digests: [data] },
+    ...grouped(partitions, ({ sha256 }) => sha256).map(([digest, own]) => ({
+      ...{ ...nothing, kind: 'partition' as const, name: digest, partitions: own, names: [], digests: [digest] },
     })),
     ...grouped(snapshots, ({ id }) => id).map(([id, own]) => ({
       ...{ ...nothing, kind: 'snapshot' as const, name: id, snapshots: own, names: [], digests: [id] },
@@ -115,6 +115,9 @@ function candidates(graph: LineageGraph): Candidate[] {
     })),
   ];
 }
+
+/** What was folded of many files bears the name of none. */
+const isOfFile = ({ name, folded }: KnownPartition) => folded.length === 0 || folded.some((part) => part.name === name);
 
 /** One candidate for each digest of raw bytes; the file may have been read under several names. */
 function rawFiles(partitions: KnownPartition[]): Candidate[] {

@@ -5,13 +5,8 @@ import { unlessDamaged } from '../store/damage.ts';
 import type { ObjectStore } from '../store/ports.ts';
 import { verifyAudit } from './audit.ts';
 import { parseJson } from './json-object.ts';
-import {
-  type Extraction,
-  type KnownTrainingSet,
-  knownView,
-  readExtractions,
-  readTrainingSets,
-} from './lineage-records.ts';
+import { partitionOrigins } from './lineage-partitions.ts';
+import { type KnownTrainingSet, knownView, readExtractions, readFolds, readTrainingSets } from './lineage-records.ts';
 import type { VersionManifest } from './schemas.ts';
 import { readManifest } from './versions.ts';
 
@@ -19,20 +14,17 @@ import { readManifest } from './versions.ts';
 export async function traceLineage(objects: ObjectStore, model: string, version: number): Promise<LineageTree> {
   const manifest = await readManifest(objects, model, version);
   const { asOf, sha256, lineage } = manifest;
-  const [extractions, sets, audit] = await Promise.all([
+  const [extractions, folds, sets, audit] = await Promise.all([
     readExtractions(objects),
+    readFolds(objects),
     readTrainingSets(objects),
     verifyAudit(objects, model),
   ]);
-  const made = byPartition(extractions);
+  const told = partitionOrigins(extractions, folds);
   const sources = Object.entries(lineage.sources).map(([source, { snapshot, partitions }]) => ({
     source,
     snapshot,
-    partitions: partitions.map(({ name, sha256: data }) => {
-      const found = made.get(`${name} ${data}`) ?? [];
-      const raw = [...new Set(found.map((one) => one.raw))].sort();
-      return { name, sha256: data, rows: found[0]?.rows ?? null, raw };
-    }),
+    partitions: partitions.map((one) => told(source, one.name, one.sha256)),
   }));
   // What a person did by hand is no run.
   const decided = audit.entries.filter((entry) => entry.version === version && entry.workflowId !== '');
@@ -44,16 +36,6 @@ export async function traceLineage(objects: ObjectStore, model: string, version:
     views: (built?.views ?? []).map((view) => ({ ...view, snapshot: lineage.sources[view.source]?.snapshot ?? null })),
     sources,
   };
-}
-
-/** Records of extracted partitions, by file name and digest of what was extracted. */
-function byPartition(extractions: readonly Extraction[]): Map<string, Extraction[]> {
-  const found = new Map<string, Extraction[]>();
-  for (const one of extractions) {
-    const key = `${one.name} ${one.data}`;
-    found.set(key, [...(found.get(key) ?? []), one]);
-  }
-  return found;
 }
 
 /** What the declaration says where the record of the training set is no longer in the store. */

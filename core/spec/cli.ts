@@ -208,7 +208,7 @@ const LineageView = Type.Object({
   digest: Type.String(),
 });
 
-const LineagePartition = Type.Object({
+const ExtractedFile = {
   /** File, relative to the project's root. */
   name: Type.String(),
   /** Of the extracted partition. */
@@ -216,6 +216,11 @@ const LineagePartition = Type.Object({
   rows: Nullable(Type.Integer()),
   /** Of the raw file; several where files with other bytes gave this very partition. */
   raw: Type.Array(Type.String()),
+};
+const LineagePartition = Type.Object({
+  ...ExtractedFile,
+  /** Where it was folded: the versions of a corrected file, the files of change data. Its `raw` are then all of theirs. */
+  folded: Type.Array(Type.Object(ExtractedFile)),
 });
 
 /** `refit lineage <model>@v`: from the raw files to the model, each by its digest (SHA-256, hex). */

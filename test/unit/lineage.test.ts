@@ -113,7 +113,7 @@ describe('a store with two models', () => {
       expect.objectContaining({ name: 'weather_by_origin', snapshot: snapshotId('weather', { [weather]: 1 }) }),
     ]);
     expect(tree.sources.find(({ source }) => source === 'weather')?.partitions).toEqual([
-      { name: weather, sha256: data(weather), rows: 10, raw: [raw(weather)] },
+      { name: weather, sha256: data(weather), rows: 10, raw: [raw(weather)], folded: [] },
     ]);
   });
 
@@ -177,6 +177,64 @@ describe('a store with two models', () => {
     for await (const key of objects.list('steps/build-training-set/')) await objects.delete(key);
     expect(names((await impact(january)).models)).toEqual(['cancellations@1', 'delays@1', 'delays@2']);
     expect((await traceLineage(objects, 'delays', 1)).trainingSet.rows).toBeNull();
+  });
+});
+
+describe('what was folded', () => {
+  const [first, second] = ['logs/a.csv', 'logs/b.csv'];
+  const part = (name: string, state = 1) => ({ name, data: { sha256: data(name, state) } });
+  /** A file that was corrected, folded with its first state, and the change rows of it and another file folded again. */
+  beforeEach(async () => {
+    for (const [name, state] of [
+      [first, 1],
+      [first, 2],
+      [second, 1],
+    ] as const)
+      await extract('prices', name, state);
+    await put('steps/fold-versions/x.json', {
+      input: { source: 'prices', versions: [{ partition: part(first, 1) }, { partition: part(first, 2) }] },
+      output: { ...part(first, 12), rows: 11 },
+    });
+    await put('steps/fold-changes/x.json', {
+      input: { source: 'prices', partitions: [part(first, 12), part(second)] },
+      output: { ...part('prices (changes folded)'), rows: 7 },
+    });
+    await run({ prices: { 'prices (changes folded)': 1 } }, '2013-02-01T00:00:00Z', 'delays');
+    await promote(objects, decision(1, { model: 'delays' }));
+  });
+
+  test('back: every file and state of a file that it was folded from', async () => {
+    const [source] = (await traceLineage(objects, 'delays', 1)).sources;
+    expect(source?.partitions).toEqual([
+      {
+        ...{ name: 'prices (changes folded)', sha256: data('prices (changes folded)'), rows: 7 },
+        raw: [raw(first, 1), raw(first, 2), raw(second)].sort(),
+        folded: [
+          { name: first, sha256: data(first, 1), rows: 10, raw: [raw(first, 1)] },
+          { name: first, sha256: data(first, 2), rows: 10, raw: [raw(first, 2)] },
+          { name: second, sha256: data(second), rows: 10, raw: [raw(second)] },
+        ],
+      },
+    ]);
+  });
+
+  test.each([
+    ['a file', second],
+    ['a file that was corrected', first],
+    ['the first bytes of it', raw(first, 1)],
+    ['the end of a path', 'b.csv'],
+    ['what was extracted', data(second)],
+    ['what was folded', data(first, 12)],
+  ])('forwards from %s to the model that serves', async (_, text) => {
+    const impact = await traceImpact(objects, text);
+    expect(impact.retrain).toEqual(['delays']);
+    expect(impact.partitions.at(-1)?.name).toBe('prices (changes folded)');
+  });
+
+  test('a fold that names itself ends', async () => {
+    const itself = { source: 'prices', partitions: [part('loop'), part(second)] };
+    await put('steps/fold-changes/y.json', { input: itself, output: part('loop') });
+    expect((await traceImpact(objects, second)).retrain).toEqual(['delays']);
   });
 });
 
