@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Refit } from '../core/compose/refit.ts';
 import { createExtractPartition, extractInput } from '../core/dataset/extract-partition.ts';
+import { foundSource } from '../core/dataset/found-source.ts';
 import { createInspectPartition } from '../core/dataset/inspect-partition.ts';
 import type { PartitionFile } from '../core/dataset/partitions.ts';
 import { nothingKnown } from '../core/dataset/publish-snapshot.ts';
@@ -67,17 +68,16 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
     /** All partitions of a source as they were known by the run's date, judged as of it. `seenAt`: when the run was due. */
     async publishSnapshot(input: OfSource & Extracted): Promise<Done<Snapshot>> {
       const declared = await blobs.json<PipelineSpec>(input.spec);
-      const spec = sourceOf(declared, input.source);
-      const { source, asOf, partitions, seenAt = nowInSeconds() } = input;
+      const { source, asOf, partitions, references, seenAt = nowInSeconds() } = input;
       if (partitions.length === 0) {
         const starts = (await inspectSource(input)).flatMap(({ knownFrom }) => knownFrom ?? []);
         throw nothingKnown(source, asOf, starts.sort()[0] ?? null);
       }
       const step: PublishDeps['step'] = (one, value) => runStep(cache, one, value, input);
-      const declaration = declarationOf(places, source, spec);
-      const of = { pipeline: declared.name, source, spec, declaration, asOf, partitions, seenAt, fresh: true };
-      const found = input.references === undefined ? of : { ...of, references: input.references };
-      const work = () => publishSource({ blobs, step }, found);
+      const refers = references && Object.keys(references);
+      const extracted = { asOf, seenAt, partitions: { ...references, [source]: partitions }, refers };
+      const found = foundSource(places, declared, source, extracted);
+      const work = () => publishSource({ blobs, step }, found, { fresh: true });
       return heartbeating('publish-source', work);
     },
   };
@@ -87,7 +87,7 @@ interface Extracted {
   asOf: string;
   partitions: Partition[];
   seenAt?: string;
-  /** Partitions of the sources that the contract of this one refers to. */
+  /** Partitions of the sources that the contract of this one refers to, as they are now. */
   references?: Record<string, Partition[]>;
 }
 

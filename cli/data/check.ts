@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { checkSource } from '../../core/dataset/check-source.ts';
-import { partitionsAsOf } from '../../core/dataset/publish-source.ts';
+import { foundSource } from '../../core/dataset/found-source.ts';
+import { sourceAsOf } from '../../core/dataset/publish-source.ts';
 import { describeRule } from '../../core/dataset/refusals.ts';
 import { requireContracts } from '../../core/dataset/require-contracts.ts';
 import { describeChange } from '../../core/dataset/schema-change.ts';
@@ -14,11 +15,11 @@ import { canonicalAsOf } from '../../core/spec/time.ts';
 import {
   depsOf,
   extractPartitions,
-  foundSource,
   inspectSources,
   isoSeconds,
   newestEventOf,
   type SourceFiles,
+  seenNow,
 } from '../features/extract-sources.ts';
 import { type Workbench, withScratch } from '../features/with-scratch.ts';
 import { bold, count, dim, green, red, table, yellow } from '../terminal.ts';
@@ -88,12 +89,13 @@ async function checkSources(
     const work = { refit, spec, signal: context.signal };
     Object.assign(partitions, await extractPartitions(work, [files], asOf).catch(keep(failed, files.source)));
   }
+  const seenAt = seenNow();
   const sources: SourceCheck[] = [];
   for (const source of wanted) {
     const other = (references[source] ?? []).find((name) => failed.has(name));
     const error = failed.get(source) ?? (other === undefined ? undefined : failed.get(other));
     if (error) sources.push({ source, rows: 0, rejected: 0, rules: [], changes: [], problems: [problem(error)] });
-    else sources.push(await checkOne(bench, spec, { source, asOf, partitions, refers: references[source] }));
+    else sources.push(await checkOne(bench, spec, { source, asOf, seenAt, partitions, refers: references[source] }));
   }
   return { pipeline: spec.name, asOf, ok: sources.every(({ problems }) => problems.length === 0), sources };
 }
@@ -101,6 +103,7 @@ async function checkSources(
 interface One {
   source: string;
   asOf: string;
+  seenAt: string;
   partitions: Record<string, Partition[]>;
   refers: string[] | undefined;
 }
@@ -108,11 +111,11 @@ interface One {
 async function checkOne(
   { refit, context }: Workbench,
   spec: PipelineSpec,
-  { source, asOf, partitions, refers }: One,
+  { source, asOf, seenAt, partitions, refers }: One,
 ): Promise<SourceCheck> {
   const work = { refit, spec, signal: context.signal };
-  const found = foundSource(work, source, { asOf, extracted: partitions, refers });
-  const of = { ...found, partitions: await partitionsAsOf(depsOf(work), found) };
+  const found = foundSource(refit.places, spec, source, { asOf, seenAt, partitions, refers });
+  const of = await sourceAsOf(depsOf(work), found);
   const { judgement, changes, complaints } = await checkSource(of, context);
   const { rows = 0, rejected = 0, rules = [] } = judgement?.checks ?? {};
   return { source, rows, rejected, rules, changes, problems: complaints.map(problem) };

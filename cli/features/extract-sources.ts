@@ -1,8 +1,9 @@
 import type { Refit } from '../../core/compose/refit.ts';
 import { createExtractPartition, extractInput } from '../../core/dataset/extract-partition.ts';
+import { foundSource } from '../../core/dataset/found-source.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
 import { nothingKnown } from '../../core/dataset/publish-snapshot.ts';
-import { type FoundSource, knownFromEver, type PublishDeps, publishSource } from '../../core/dataset/publish-source.ts';
+import { knownFromEver, type PublishDeps, publishSource } from '../../core/dataset/publish-source.ts';
 import { requireContracts } from '../../core/dataset/require-contracts.ts';
 import { declarationOf, readSightings } from '../../core/dataset/sightings.ts';
 import type { SourceFile } from '../../core/spec/activities.ts';
@@ -54,40 +55,22 @@ export async function extractSources(
   { asOf, fresh }: { asOf: string; fresh: boolean },
 ): Promise<Record<string, Snapshot>> {
   const references = requireContracts(work.spec.sources, work.refit.places);
-  const extracted = await extractPartitions(work, inspected, asOf);
+  const partitions = await extractPartitions(work, inspected, asOf);
+  const seenAt = seenNow();
   const snapshots: Record<string, Snapshot> = {};
-  for (const source of Object.keys(extracted)) {
-    const found = foundSource(work, source, { asOf, extracted, refers: references[source] });
-    snapshots[source] = dataOf((await publishSource(depsOf(work), { ...found, fresh })).output);
+  for (const source of Object.keys(partitions)) {
+    const refers = references[source];
+    const found = foundSource(work.refit.places, work.spec, source, { asOf, seenAt, partitions, refers });
+    snapshots[source] = dataOf((await publishSource(depsOf(work), found, { fresh })).output);
   }
   return snapshots;
 }
 
+/** When a command that looks at sources now saw them. */
+export const seenNow = (): string => isoSeconds(Date.now() - 1_000);
+
 export function depsOf({ refit, signal }: Work): PublishDeps {
   return { blobs: refit.blobs, step: (one, value) => refit.cache.run(one, value, { signal }) };
-}
-
-interface Extracted {
-  asOf: string;
-  extracted: Record<string, Partition[]>;
-  /** Sources that the contract refers to. */
-  refers: string[] | undefined;
-}
-
-/** What a run would publish of a source. */
-export function foundSource(
-  { refit, spec }: Work,
-  source: string,
-  { asOf, extracted, refers }: Extracted,
-): FoundSource {
-  const declared = spec.sources[source] as PipelineSpec['sources'][string];
-  const of = (name: string): Partition[] => extracted[name] ?? [];
-  return {
-    ...{ pipeline: spec.name, source, spec: declared, asOf, partitions: of(source), fresh: true },
-    declaration: declarationOf(refit.places, source, declared),
-    seenAt: isoSeconds(Date.now() - 1_000),
-    ...(refers ? { references: Object.fromEntries(refers.map((name) => [name, of(name)])) } : {}),
-  };
 }
 
 /** The files that were known by asOf, by source. @throws RefitError of the sources, REFIT_WINDOW_EMPTY */

@@ -3,10 +3,10 @@ import { RefitError } from '../spec/errors.ts';
 import type { StepContext } from '../store/step.ts';
 import { type Judgement, judgeSnapshot } from './judge-snapshot.ts';
 import { type SourceOfRun, schemaNews } from './publish-checked.ts';
-import { byName, nothingKnown } from './publish-snapshot.ts';
+import { nothingKnown } from './publish-snapshot.ts';
 import { complaints } from './refusals.ts';
 import { incompatible } from './schema-change.ts';
-import { unionColumns } from './snapshot-columns.ts';
+import { byName, unionColumns } from './snapshot-columns.ts';
 import { readHistory } from './source-history.ts';
 
 /** What a run would say of a source, all of it, without publishing or recording anything. */

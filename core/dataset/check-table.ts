@@ -1,4 +1,4 @@
-import type { ColumnInfo, Partition, RuleResult } from '../spec/artifacts.ts';
+import type { ColumnInfo, RuleResult } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import { shift } from '../spec/time.ts';
 import { invalid } from './contract-schema.ts';
@@ -15,7 +15,9 @@ import { isoSql, timestampLiteral } from './time-sql.ts';
 
 /** Another source that rules refer to. */
 export interface ReferredSource {
-  partitions: Partition[];
+  columns: ColumnInfo[];
+  /** Rows of it end. */
+  ends: boolean;
   /** Local files of their data. */
   paths: string[];
 }
@@ -150,9 +152,9 @@ async function checkQuantile(
 async function checkReferences(db: DuckDb, rule: Of<'references'>, request: TableCheckRequest): Promise<Finding> {
   const { columns, source, to, limit } = rule;
   const other = request.others.get(source);
-  if (!other || other.partitions.length === 0)
+  if (!other || other.paths.length === 0)
     throw new RefitError('REFIT_INTERNAL', `Rule "${rule.rule}" was judged without source "${source}".`);
-  const theirs = other.partitions[0]?.columns ?? [];
+  const theirs = other.columns;
   for (const name of to) {
     if (!theirs.some((column) => column.name === name))
       invalid(`rule "${rule.rule}"`, `source "${source}" has no column "${name}"`);
@@ -162,7 +164,7 @@ async function checkReferences(db: DuckDb, rule: Of<'references'>, request: Tabl
   const cast = columns.map((name, i) => castFor(type(request.columns, name), type(theirs, to[i] ?? '')));
   const there = `SELECT ${to.map((name, i) => `${identifier(name)}${cast[i]} AS key_${i}`).join(', ')} FROM ${aliveSql(
     other.paths,
-    other.partitions.some(({ ends }) => ends),
+    other.ends,
     at,
   )}
     WHERE __bad_known_at > ${at} AND __known_0 <= ${at} AND ${knownAtSql(theirs, to)} <= ${at}`;

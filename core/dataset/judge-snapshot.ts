@@ -5,6 +5,7 @@ import { type Contract, compileContract } from './contract.ts';
 import { type DuckDb, identifier, withDuckDb } from './duckdb.ts';
 import { uniqueRuleText } from './judgement.ts';
 import { numberedData, type SampledRule, sampleRows, samplesOf } from './rule-samples.ts';
+import { byName, unionColumns } from './snapshot-columns.ts';
 import { aliveSql, knownAtSql } from './snapshot-sql.ts';
 import { isoSql, timestampLiteral } from './time-sql.ts';
 
@@ -90,7 +91,7 @@ async function openOthers(
 ): Promise<Map<string, ReferredSource>> {
   const opened = Object.entries(references).map(async ([name, partitions]) => {
     const paths = await Promise.all(partitions.map(({ data }) => blobs.path(data)));
-    return [name, { partitions, paths }] as const;
+    return [name, { columns: unionColumns(name, byName(partitions)), ends: ends(partitions), paths }] as const;
   });
   return new Map(await Promise.all(opened));
 }

@@ -6,9 +6,9 @@ import { compareProfiles } from './compare-profiles.ts';
 import { compileContract } from './contract.ts';
 import { withoutTableRules } from './contract-table.ts';
 import { profileSnapshot } from './profile-snapshot.ts';
-import { byName, nothingKnown, publishSnapshot } from './publish-snapshot.ts';
+import { nothingKnown, publishSnapshot } from './publish-snapshot.ts';
 import { compareSchemas, incompatible, type SchemaColumn, schemaOf } from './schema-change.ts';
-import { unionColumns } from './snapshot-columns.ts';
+import { byName, unionColumns } from './snapshot-columns.ts';
 import { historyKey, lastUpTo, readHistory, recordHistory, type SourceHistory, sameColumns } from './source-history.ts';
 
 /** The extracted partitions of a source as of a date become its snapshot: compared with the last one, judged, profiled, recorded. */

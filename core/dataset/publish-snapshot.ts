@@ -4,7 +4,7 @@ import type { BlobStore } from '../store/ports.ts';
 import { defineStep } from '../store/step.ts';
 import { type JudgementInput, judgeSnapshot } from './judge-snapshot.ts';
 import { complaints, describeRule, nothingKnown } from './refusals.ts';
-import { unionColumns } from './snapshot-columns.ts';
+import { byName, unionColumns } from './snapshot-columns.ts';
 
 export { nothingKnown } from './refusals.ts';
 
@@ -55,11 +55,6 @@ export const publishSnapshot = defineStep<SnapshotInput, Snapshot>({
     };
   },
 });
-
-/** The order of a snapshot's partitions. */
-export function byName(partitions: readonly Partition[]): Partition[] {
-  return [...partitions].sort((a, b) => (a.name < b.name ? -1 : 1));
-}
 
 function snapshotId(columns: ColumnInfo[], partitions: Partition[]): string {
   const files = partitions.map(({ name, data, quarantine }) => [name, data.sha256, quarantine?.sha256 ?? null]);

@@ -1,61 +1,65 @@
 import type { Partition, Snapshot } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
-import type { SourceSpec } from '../spec/pipeline.ts';
 import type { BlobStore } from '../store/ports.ts';
 import { checkCorrection } from './check-correction.ts';
 import { compileContract } from './contract.ts';
 import { withoutTableRules } from './contract-table.ts';
 import { foldChanges } from './fold-changes.ts';
 import { foldVersions, type PartitionVersion } from './fold-versions.ts';
-import { type PublishDeps, publishChecked, withoutJudgement } from './publish-checked.ts';
-import { byName, publishSnapshot } from './publish-snapshot.ts';
+import type { FoundPartitions, FoundSource } from './found-source.ts';
+import { type PublishDeps, publishChecked, type SourceOfRun, withoutJudgement } from './publish-checked.ts';
+import { nothingKnown, publishSnapshot } from './publish-snapshot.ts';
 import { appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
+import { byName } from './snapshot-columns.ts';
 
 export type { PublishDeps } from './publish-checked.ts';
 
-/** What a run found of a source, to be published as of its date. */
-export interface FoundSource {
-  pipeline: string;
-  source: string;
-  spec: SourceSpec;
-  /** See `declarationOf`. */
-  declaration: string;
-  /** ISO UTC. */
-  asOf: string;
-  /** The partitions as they are now. */
-  partitions: Partition[];
-  /** When the run saw them, ISO UTC. */
-  seenAt: string;
-  /** Judge the table as a whole, and not only its rows: freshness, the contract's other rules, the columns since the last snapshot. */
-  fresh: boolean;
-  /** Partitions of the sources that the contract refers to. */
-  references?: Record<string, Partition[]>;
-}
-
 const ATTEMPTS = 8;
+
+/** A source as it was known by a date. */
+type Dated = FoundPartitions & Pick<FoundSource, 'asOf' | 'seenAt'>;
 
 /**
  * Publishes a source as of a date: each partition as it was known by then, corrections included that had been seen. What this run
- * saw is recorded when, and only when, its snapshot is published; of runs at once, the first one's record stands.
+ * saw is recorded when, and only when, its snapshot is published; of runs at once, the first one's record stands. `fresh`: judge the
+ * table as a whole, and not only its rows: freshness, the contract's other rules, the columns since the last snapshot.
  * @throws RefitError of publishSnapshot, REFIT_CONFLICT, REFIT_STORE_CORRUPT
  */
 export async function publishSource(
   deps: PublishDeps,
   found: FoundSource,
+  { fresh }: { fresh: boolean },
 ): Promise<{ output: Snapshot; cached: boolean }> {
   const { source } = found;
   for (let left = ATTEMPTS; left > 0; left--) {
     const log = await sightingsOf(deps, found);
     if (log) await refuseBroken(deps, found, log);
-    const snapshot = await publishAsOf(deps, found, await knownPartitions(deps, found, log));
+    const partitions = await knownPartitions(deps, found, log);
+    const snapshot = fresh
+      ? await publishChecked(deps, await asKnown(deps, found, partitions))
+      : await publishUnjudged(deps, found, partitions);
     if (!log || (await record(deps.blobs, found, log))) return snapshot;
   }
   throw new RefitError('REFIT_CONFLICT', `Source "${source}" is being published by others all the time.`, { source });
 }
 
-/** The partitions as a run would publish them, without recording anything. */
-export async function partitionsAsOf(deps: PublishDeps, found: FoundSource): Promise<Partition[]> {
-  return knownPartitions(deps, found, await sightingsOf(deps, found));
+/** The source as a run would publish it, without recording anything. @throws RefitError REFIT_WINDOW_EMPTY (of a source that it refers to) */
+export async function sourceAsOf(deps: PublishDeps, found: FoundSource): Promise<SourceOfRun> {
+  return asKnown(deps, found, await knownPartitions(deps, found, await sightingsOf(deps, found)));
+}
+
+/** What the contract refers to is looked up in what was known of it by the same date. */
+async function asKnown(deps: PublishDeps, found: FoundSource, partitions: Partition[]): Promise<SourceOfRun> {
+  const { pipeline, source, spec, asOf, seenAt } = found;
+  const own = { pipeline, source, spec, asOf, partitions };
+  if (found.references === undefined) return own;
+  const references: Record<string, Partition[]> = {};
+  for (const other of found.references) {
+    if (other.partitions.length === 0) throw nothingKnown(other.source, asOf, null);
+    const dated = { ...other, asOf, seenAt };
+    references[other.source] = await knownPartitions(deps, dated, await sightingsOf(deps, dated));
+  }
+  return { ...own, references };
 }
 
 /** What no run has published yet must keep the contract even where this run does not see it. */
@@ -71,16 +75,12 @@ async function refuseBroken(deps: PublishDeps, found: FoundSource, log: Sighting
   await deps.step(checkCorrection, { source, asOf, partitions: byName(corrected), contract, maxBadShare });
 }
 
-async function sightingsOf({ blobs }: PublishDeps, { source, spec, declaration }: FoundSource) {
+async function sightingsOf({ blobs }: PublishDeps, { source, spec, declaration }: FoundPartitions) {
   return spec.corrections === 'replace' ? undefined : readSightings(blobs.objects, source, declaration);
 }
 
 /** The partitions as they were known by the run's date; the changes of all of them folded, where rows are changes. */
-async function knownPartitions(
-  deps: PublishDeps,
-  found: FoundSource,
-  log: Sightings | undefined,
-): Promise<Partition[]> {
+async function knownPartitions(deps: PublishDeps, found: Dated, log: Sightings | undefined): Promise<Partition[]> {
   const { source, spec } = found;
   const partitions: Partition[] = [];
   for (const partition of found.partitions) {
@@ -90,15 +90,11 @@ async function knownPartitions(
   return [(await deps.step(foldChanges, { source, partitions, changes: spec.changes })).output];
 }
 
-function publishAsOf(
+function publishUnjudged(
   deps: PublishDeps,
-  { pipeline, source, spec, asOf, fresh, references }: FoundSource,
+  { source, spec, asOf }: FoundSource,
   partitions: Partition[],
 ): Promise<{ output: Snapshot; cached: boolean }> {
-  if (fresh) {
-    const of = { pipeline, source, spec, asOf, partitions };
-    return publishChecked(deps, references === undefined ? of : { ...of, references });
-  }
   const { contract, maxBadShare } = withoutJudgement(spec);
   return deps.step(publishSnapshot, { source, asOf, partitions, maxBadShare, contract });
 }
@@ -107,7 +103,7 @@ function publishAsOf(
 async function versionsOf(
   blobs: BlobStore,
   log: Sightings,
-  { seenAt }: FoundSource,
+  { seenAt }: Dated,
   partition: Partition,
 ): Promise<(PartitionVersion & { isNew?: true })[]> {
   const seen = log.versions.get(partition.name) ?? [];
@@ -137,12 +133,7 @@ function endOf({ newestEvent, seenAt }: Seen): string {
 }
 
 /** The partition as a run as of that date may know it. */
-async function asOfDate(
-  deps: PublishDeps,
-  found: FoundSource,
-  log: Sightings,
-  partition: Partition,
-): Promise<Partition> {
+async function asOfDate(deps: PublishDeps, found: Dated, log: Sightings, partition: Partition): Promise<Partition> {
   const { source, spec, asOf } = found;
   const versions = await versionsOf(deps.blobs, log, found, partition);
   // Nothing of a correction is known before the end of what it corrects, unless its rows say so themselves.

@@ -22,6 +22,11 @@ const WIDER: Record<string, string[]> = {
   DATE: ['TIMESTAMP'],
 };
 
+/** The order of a snapshot's partitions. */
+export function byName(partitions: readonly Partition[]): Partition[] {
+  return [...partitions].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 export function isWider(type: string, than: string): boolean {
   return WIDER[than]?.includes(type) ?? false;
 }

@@ -63,7 +63,8 @@ async function publish(files: Record<string, Change[]>, asOf = '2024-12-31T00:00
   };
   const { output } = await publishSource(
     { blobs: place.blobs, step },
-    { ...found, seenAt: '2025-01-01T00:00:00Z', fresh: false },
+    { ...found, seenAt: '2025-01-01T00:00:00Z' },
+    { fresh: false },
   );
   return { snapshot: output, at: (time: string) => at(place, output, time) };
 }

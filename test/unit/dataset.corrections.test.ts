@@ -79,8 +79,8 @@ async function source(spec: SourceSpec = ORDERS) {
         asOf,
         partitions,
         seenAt,
-        fresh: false,
       },
+      { fresh: false },
     ).then(({ output }) => output);
   return { place, extract, run, steps };
 }
