@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { addressIn, type Refit } from '../core/compose/refit.ts';
 import { materializeOnline } from '../core/features/materialize.ts';
 import { onlineNamespace } from '../core/features/online-layout.ts';
+import { dataOf, isBrought } from '../core/features/online-progress.ts';
 import { type Approval, type Due, decideVersion } from '../core/registry/decide-version.ts';
 import { versionKey } from '../core/registry/decisions.ts';
 import type { Lineage } from '../core/registry/schemas.ts';
@@ -95,15 +96,18 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
 
     /**
      * Brings the online features to asOf, before anything is promoted: what changed since the last time, from where an attempt
-     * that was interrupted came to. Nothing newer is overwritten. Found done when these very snapshots were brought.
+     * that was interrupted came to. Nothing newer is overwritten. Found done when these very snapshots were brought, and are served
+     * unless newer ones are.
      */
     async materializeOnline({ spec, asOf, snapshots, force }: OfData): Promise<Done<{ entities: number }>> {
       const { name, spine, features: views } = await blobs.json<PipelineSpec>(spec);
       const input = { pipeline: name, spine, views, snapshots, asOf };
       const store = online();
-      const mark = { view: 'run', key: digestOf({ ...input, namespace: onlineNamespace(name, spine, views) }) };
+      const namespace = onlineNamespace(name, spine, views);
+      const mark = { view: 'run', key: digestOf({ ...input, namespace }) };
       return heartbeating('materialize-online', async (context, progress, scratch) => {
-        const [done] = force ? [] : await store.get(mark.view, [mark.key]);
+        const stands = !force && (await isBrought(store, namespace, dataOf(asOf, snapshots)));
+        const [done] = stands ? await store.get(mark.view, [mark.key]) : [];
         if (done) return { output: { entities: Number(done.values[0]) }, cached: true };
         const signal = context.cancellationSignal;
         const { entities } = await materializeOnline({ ...input, force }, store, {

@@ -2,10 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { open } from 'lmdb';
 import { RefitError } from '../spec/errors.ts';
-import { isNewer, type OnlineRow, type OnlineStore, type StoredValue } from './online-store.ts';
-
-/** What lies under `[view, key]`: event time, known time, values. */
-type Packed = [eventAtUs: number, knownAtUs: number, ...values: StoredValue[]];
+import { eventAtUsOf, knownAtUsOf, packRow, unpackRow } from './online-row-bytes.ts';
+import { isNewer, type OnlineStore } from './online-store.ts';
 
 /** Rows in one write transaction: other processes wait for it. */
 const BATCH = 2_000;
@@ -18,29 +16,61 @@ const LONGEST_KEY = 1_000;
  */
 export function createLmdbOnlineStore(directory: string): OnlineStore {
   const database = openDatabase(directory);
+
   return {
     address: `lmdb:${directory}`,
-    async put(view, rows) {
+    async put(view, rows, strictly) {
       let written = 0;
       for (let start = 0; start < rows.length; start += BATCH) {
         // Look and write in one transaction, so that no other process writes a newer row in between.
         written += await database.transaction(() => {
-          const newer = rows.slice(start, start + BATCH).filter((row) => {
+          let newer = 0;
+          for (const row of rows.slice(start, start + BATCH)) {
             const id = [view, shortKey(row.key)];
-            const stored = database.get(id);
-            if (!isNewer(row, stored && { eventAtUs: stored[0], knownAtUs: stored[1] })) return false;
+            const stored = database.getBinaryFast(id);
+            const times = stored && { eventAtUs: eventAtUsOf(stored), knownAtUs: knownAtUsOf(stored) };
+            if (!isNewer(row, times, strictly)) continue;
             // Settles with the transaction, which is awaited.
-            void database.put(id, [row.eventAtUs, row.knownAtUs, ...row.values]);
-            return true;
-          });
-          return newer.length;
+            void database.put(id, packRow(row));
+            newer += 1;
+          }
+          return newer;
         });
       }
       return written;
     },
     async get(view, keys) {
-      const packed = await database.getMany(keys.map((key) => [view, shortKey(key)]));
-      return keys.map((key, i) => unpack(key, packed[i]));
+      return keys.map((key) => {
+        const bytes = database.getBinary([view, shortKey(key)]);
+        return bytes && unpackRow(key, bytes);
+      });
+    },
+    async scan(view, keys, use) {
+      // The file is mapped into memory: reading it here is quicker than asking a thread to. The bytes are LMDB's own, and good
+      // until the next row is read.
+      for (let place = 0; place < keys.length; place++) {
+        const bytes = database.getBinaryFast([view, shortKey(keys[place] as string)]);
+        if (bytes) use(bytes, place);
+      }
+    },
+    async views(prefix) {
+      const found: string[] = [];
+      for (let start = prefix; ; start = `${found.at(-1)}\0`) {
+        const [next] = database.getKeys({ start: [start], limit: 1 });
+        const view = next?.[0];
+        if (view === undefined || !view.startsWith(prefix)) return found;
+        found.push(view);
+      }
+    },
+    async clear(view) {
+      for (;;) {
+        const removed = await database.transaction(() => {
+          const ids = [...database.getKeys({ start: [view], end: [`${view}\0`], limit: BATCH })];
+          for (const id of ids) void database.remove(id);
+          return ids.length;
+        });
+        if (removed < BATCH) return;
+      }
     },
     close: () => database.close(),
   };
@@ -49,7 +79,7 @@ export function createLmdbOnlineStore(directory: string): OnlineStore {
 function openDatabase(directory: string) {
   try {
     mkdirSync(directory, { recursive: true });
-    return open<Packed, string[]>({ path: directory, encoding: 'msgpack', compression: false });
+    return open<Buffer, string[]>({ path: directory, encoding: 'binary', compression: false });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RefitError(
@@ -61,12 +91,7 @@ function openDatabase(directory: string) {
   }
 }
 
-function unpack(key: string, packed: Packed | undefined): OnlineRow | undefined {
-  if (!packed) return undefined;
-  const [eventAtUs, knownAtUs, ...values] = packed;
-  return { key, values, eventAtUs, knownAtUs };
-}
-
 function shortKey(key: string): string {
-  return Buffer.byteLength(key) <= LONGEST_KEY ? key : `sha256:${createHash('sha256').update(key).digest('hex')}`;
+  if (key.length * 3 <= LONGEST_KEY || Buffer.byteLength(key) <= LONGEST_KEY) return key;
+  return `sha256:${createHash('sha256').update(key).digest('hex')}`;
 }

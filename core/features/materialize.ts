@@ -6,11 +6,12 @@ import { type DuckDb, identifier } from '../dataset/duckdb.ts';
 import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { Snapshot } from '../spec/artifacts.ts';
 import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
-import { digestOf } from '../store/digest.ts';
+import type { BlobStore } from '../store/ports.ts';
 import { checkNames } from './feature-columns.ts';
 import { changesOf, keysTable, type SourceChanges } from './online-keys.ts';
-import { type OnlineLookup, onlineNamespace, readLayout, writeLayout } from './online-layout.ts';
+import { type OnlineLookup, onlineNamespace, readLayout } from './online-layout.ts';
 import { type OnlinePart, onlineParts } from './online-parts.ts';
+import { placeOf } from './online-places.ts';
 import { dataOf, type Progress, startProgress } from './online-progress.ts';
 import type { OnlineStore } from './online-store.ts';
 import { createOnlineWriter } from './online-writer.ts';
@@ -56,17 +57,7 @@ export function materializeOnline(
   return withSources(input, context, async (db, sources) => {
     const entities = await upcomingKeys(db, input, sourceOf(sources, input.spine.source, 'spine'));
     const { blobs, signal, progress } = context;
-    const data = dataOf(input.asOf, input.snapshots);
-    const namespace = onlineNamespace(input.pipeline, input.spine, input.views);
-    const books = await startProgress(store, namespace, data, input.force);
-    const { before } = books;
-    const changes = new Map<string, SourceChanges | undefined>();
-    for (const [name, snapshot] of Object.entries(input.snapshots)) {
-      if (before) changes.set(name, await changesOf(db, blobs, snapshot, before));
-    }
-    const done = await materializeViews(db, store, { ...input, sources, entities, signal, books, changes, progress });
-    await books.finish();
-    return done;
+    return materializeViews(db, store, { ...input, sources, entities, blobs, signal, progress });
   });
 }
 
@@ -82,19 +73,12 @@ export async function upcomingKeys(
   return `(SELECT DISTINCT ${spine.key.map(identifier).join(', ')} FROM __upcoming)`;
 }
 
-export interface MaterializeRequest {
-  pipeline: string;
-  spine: SpineSpec;
-  views: FeatureView[];
+export interface MaterializeRequest extends MaterializeInput {
   sources: SourceTables;
-  asOf: string;
   /** Relation with the key columns of the spine rows that can be asked for. */
   entities: string;
+  blobs: BlobStore;
   signal?: AbortSignal | undefined;
-  /** What changed since the last time, by source; undefined = everything may have. */
-  changes?: ReadonlyMap<string, SourceChanges | undefined>;
-  /** Where it is kept how far the work came. */
-  books?: Progress;
   progress?: FeatureContext['progress'];
 }
 
@@ -104,65 +88,101 @@ export async function materializeViews(
   store: OnlineStore,
   request: MaterializeRequest,
 ): Promise<Materialized> {
-  const { pipeline, spine: spec, views, sources, asOf } = request;
+  const { pipeline, spine: spec, views, sources, asOf, entities } = request;
   const namespace = onlineNamespace(pipeline, spec, views);
+  const nothing = { ...{ namespace, asOf, rows: 0, written: 0 }, incremental: true, resumed: 0 };
+  const served = await readLayout(store, namespace);
+  if (served && Date.parse(served.asOf) > Date.parse(asOf))
+    return { ...nothing, entities: await countOf(db, entities) };
+
   const source = sourceOf(sources, spec.source, 'spine');
-  const relation = `(SELECT ${timestampLiteral(asOf)} AS predict_at, * FROM ${request.entities})`;
+  const relation = `(SELECT ${timestampLiteral(asOf)} AS predict_at, * FROM ${entities})`;
   const spine = await foreignSpine(db, { spec, views, source, table: '__entities', relation });
-  const { parts, features } = await onlineParts(namespace, views, sources, spine);
+  const { parts, features } = await onlineParts(views, sources, spine);
   checkNames(features, [...spec.key, 'predict_at']);
 
-  const writer = createOnlineWriter(db, store, asOf, request.signal);
-  const before = await readLayout(store, namespace);
+  const books = await startProgress(store, namespace, dataOf(asOf, request.snapshots), request.force);
+  if (books.published) {
+    await books.publish(books.published);
+    return { ...nothing, entities: await countOf(db, entities) };
+  }
+  const writer = createOnlineWriter(db, store, books.stamp, request.signal);
+  const written = await writeParts(db, writer, { namespace, parts, request, books });
+  const entity = { id: placeOf(namespace, books.stamp, 'entity'), features: spine.fields };
+  const keys = parts.map((part) => part.keys);
+  const count = await writer.writeEntities(entity.id, spec.key, spine, keys);
+  const computed = views.filter((view) => view.kind === 'calendar' || view.kind === 'derived');
+  const { lookups, ...done } = written;
+  const published = await books.publish({ key: spec.key, entity, lookups, computed, features });
+  // Another one came in between that this one did not know of: what it wrote where this one wrote counts no more.
+  if (!published) return materializeViews(db, store, { ...request, force: `after turn ${books.stamp.turn}` });
+  return { namespace, asOf, entities: count, ...writer.counts, ...done };
+}
+
+async function countOf(db: DuckDb, relation: string): Promise<number> {
+  const [row] = await db.rows<{ n: number }>(`SELECT count(*)::DOUBLE AS n FROM ${relation}`);
+  return row?.n ?? 0;
+}
+
+interface Parts {
+  namespace: string;
+  parts: OnlinePart[];
+  request: MaterializeRequest;
+  books: Progress;
+}
+
+/** Writes what has to be of each part: where it lies already if only some of it changed, else anew. */
+async function writeParts(
+  db: DuckDb,
+  writer: ReturnType<typeof createOnlineWriter>,
+  { namespace, parts, request, books }: Parts,
+): Promise<{ lookups: OnlineLookup[]; incremental: boolean; resumed: number }> {
+  const { before, stamp } = books;
+  const changesIn = new Map<string, SourceChanges | undefined>();
+  for (const [name, snapshot] of Object.entries(request.snapshots)) {
+    if (before) changesIn.set(name, await changesOf(db, request.blobs, snapshot, before.data));
+  }
   const lookups: OnlineLookup[] = [];
   let [incremental, resumed] = [parts.length > 0, 0];
   for (const [place, part] of parts.entries()) {
-    const old = before?.lookups.find(({ id }) => id === part.lookup.id);
-    const changes = old && request.changes?.get(part.source.name);
-    if (!changes) incremental = false;
-    const written = await writeChanged(db, writer, { part, place, changes, request });
+    const { lookup } = part;
+    const old = before?.layout.lookups.find((one) => one.part === lookup.part);
+    const changes = old && changesIn.get(part.source.name);
+    const base = changes ? old : undefined;
+    if (!base) incremental = false;
+    const id = base?.id ?? placeOf(namespace, stamp, lookup.part);
+    const written = await writeChanged(db, writer, { part, id, place, changes, books, progress: request.progress });
     resumed += written.resumed;
-    const newest = [
-      ...(changes ? [old?.newestUs ?? []].flat() : []),
-      ...(written.newestUs === undefined ? [] : [written.newestUs]),
-    ];
-    lookups.push({
-      ...part.lookup,
-      sinceUs: changes ? (old?.sinceUs ?? 0) : Date.parse(asOf) * 1000,
-      newestUs: newest.length > 0 ? Math.max(...newest) : null,
-    });
+    const newest = [base?.newestUs, written.newestUs].filter((us) => us !== undefined && us !== null);
+    lookups.push({ ...lookup, id, newestUs: newest.length > 0 ? Math.max(...newest) : null });
   }
-  // Which keys an entity's row holds is part of its name: known-at times may move features to other look-ups.
-  const held = digestOf([spine.fields, parts.map(({ lookup }) => lookup.id)]).slice(0, 8);
-  const entity = { id: `${namespace}/${held}/entity`, features: spine.fields };
-  const keys = parts.map((part) => part.keys);
-  const entities = await writer.writeEntities(entity.id, spec.key, spine, keys);
-  const computed = views.filter((view) => view.kind === 'calendar' || view.kind === 'derived');
-  await writeLayout(store, namespace, { asOf, key: spec.key, entity, lookups, computed, features });
-  return { namespace, asOf, entities, ...writer.counts, incremental, resumed };
+  return { lookups, incremental, resumed };
 }
 
 interface ChangedPart {
   part: OnlinePart;
+  /** View that its rows are written to. */
+  id: string;
   place: number;
   changes: SourceChanges | undefined;
-  request: MaterializeRequest;
+  books: Progress;
+  progress: FeatureContext['progress'];
 }
 
 /** Writes the keys of a part that have to be, from where an earlier attempt was interrupted. */
 async function writeChanged(
   db: DuckDb,
   writer: ReturnType<typeof createOnlineWriter>,
-  { part, place, changes, request: { books, progress } }: ChangedPart,
+  { part, id, place, changes, books, progress }: ChangedPart,
 ): Promise<{ newestUs: number | undefined; resumed: number }> {
   const { table, keys } = await keysTable(db, part, place, changes);
-  const reached = (await books?.of(part.lookup.id)) ?? { nextId: 0, newestUs: undefined };
+  const reached = await books.of(part.lookup.part);
   let newestUs = reached.newestUs;
   await writer.writePart({
-    ...{ part, keys: table, fromId: reached.nextId, empty: changes !== undefined },
+    ...{ part, id, keys: table, fromId: reached.nextId, empty: changes !== undefined },
     async written(nextId, own) {
       newestUs = own === undefined ? newestUs : Math.max(newestUs ?? own, own);
-      await books?.reached(part.lookup.id, nextId, newestUs);
+      await books.reached(part.lookup.part, nextId, newestUs);
       progress?.({ view: part.lookup.view, keys: Math.min(nextId, keys), of: keys });
     },
   });

@@ -27,7 +27,7 @@ export function answerer(lookup: OnlineLookup, at: string): (row: OnlineRow | un
   const nothing: OnlineAnswer = { values: absent, eventAtUs: null, expired: undefined };
   const answer = read.kind === 'latest' ? latestAnswer(read, lookup, at, atUs) : windowAnswer(read, atUs);
   return (row) => {
-    if (!row || row.eventAtUs < lookup.sinceUs) return nothing;
+    if (!row) return nothing;
     // The next materialisation is under way, and this row is of it: rows that only an earlier time sees are gone already.
     if (row.eventAtUs > atUs) return answerer(lookup, new Date(row.eventAtUs / 1000).toISOString())(row);
     const kept = unpackKept(row.values, lookup.texts);

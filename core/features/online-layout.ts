@@ -29,8 +29,10 @@ export type OnlineRead =
 
 /** Values of one view that are looked up together, by one key, and are known together. */
 export interface OnlineLookup {
-  /** View's name in the online store. */
+  /** View's name in the online store: where its rows lie. */
   id: string;
+  /** Name of these features among those of the pipeline, wherever they lie. */
+  part: string;
   view: string;
   features: FeatureInfo[];
   /** What a feature is where the entity has no row: null, or 0 for a count of nothing. */
@@ -38,14 +40,14 @@ export interface OnlineLookup {
   /** By column of the kept rows: whether it holds texts. */
   texts: boolean[];
   read: OnlineRead;
-  /** Rows that were written as of an earlier time than this count no longer: the view was written anew since, as a whole. */
-  sinceUs: number;
   /** Newest event that was known, in microseconds since 1970; null where there is none. */
   newestUs: number | null;
 }
 
 export interface OnlineLayout {
   asOf: string;
+  /** Which materialisation made it: a later one of the same asOf has a greater number. */
+  turn: number;
   /** Key columns of the spine, in order. */
   key: string[];
   /** Spine row by its key: values of `features`, then for each look-up the key to look up (null = unknown). */
@@ -55,10 +57,12 @@ export interface OnlineLayout {
   computed: (CalendarView | DerivedView)[];
   /** All features, in the pipeline's order. */
   features: FeatureInfo[];
+  /** Views of the layout before, which somebody may be in the middle of reading. */
+  before: string[];
 }
 
 /** Raised when what is stored changes its shape: features of an older Refit then lie elsewhere, and are never misread. */
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 
 /** Where the features of a pipeline lie; another set of views lies elsewhere, so that two versions can serve side by side. */
 export function onlineNamespace(pipeline: string, spine: SpineSpec, views: FeatureView[]): string {
@@ -70,14 +74,13 @@ export function entityKey(parts: readonly (string | null)[]): string | null {
   return parts.includes(null) ? null : JSON.stringify(parts);
 }
 
-const LAYOUTS = 'layout';
+/** Where all layouts lie, by namespace. */
+export const LAYOUTS = 'layout';
 
-/** Publishes a layout; one as of an earlier date never replaces it. */
+/** Publishes a layout; one of an earlier date, or of an earlier turn at the same one, never replaces it. */
 export async function writeLayout(store: OnlineStore, namespace: string, layout: OnlineLayout): Promise<void> {
-  const asOfUs = Date.parse(layout.asOf) * 1000;
-  await store.put(LAYOUTS, [
-    { key: namespace, values: [JSON.stringify(layout)], eventAtUs: asOfUs, knownAtUs: asOfUs },
-  ]);
+  const eventAtUs = Date.parse(layout.asOf) * 1000;
+  await store.put(LAYOUTS, [{ key: namespace, values: [JSON.stringify(layout)], eventAtUs, knownAtUs: layout.turn }]);
 }
 
 /** The newest layout of a namespace; undefined where nothing was materialised yet. */

@@ -64,14 +64,11 @@ async function compare(
   const store = createLmdbOnlineStore(path.join(context.scratch, 'online'));
   try {
     const request = {
-      pipeline: 'parity',
-      spine: spec,
-      views,
-      sources,
-      asOf,
+      ...{ pipeline: 'parity', spine: spec, views, snapshots: input.snapshots, sources, asOf },
       entities: '(SELECT * EXCLUDE (__position) FROM __sample)',
     };
-    const { namespace } = await materializeViews(db, store, { ...request, signal: context.signal });
+    const { blobs, signal } = context;
+    const { namespace } = await materializeViews(db, store, { ...request, blobs, signal });
     const keys =
       await db.rows(`SELECT ${spec.key.map((key) => `${identifier(key)}::VARCHAR AS ${identifier(key)}`).join(', ')}
       FROM __sample ORDER BY __position`);

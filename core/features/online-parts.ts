@@ -14,7 +14,7 @@ import { eventSql, isSummed, type Measure, measureGroups, measuresKnown, windowF
 
 export interface OnlinePart {
   /** As in the layout; what only writing tells is added there. */
-  lookup: Omit<OnlineLookup, 'sinceUs' | 'newestUs'>;
+  lookup: Omit<OnlineLookup, 'id' | 'newestUs'>;
   source: SourceTable;
   keys: KeyPair[];
   /** SQL over a row of the source: TIMESTAMPs. */
@@ -31,7 +31,6 @@ export interface OnlinePart {
  * @throws RefitError REFIT_PIPELINE_INVALID, REFIT_EXPRESSION_INVALID
  */
 export async function onlineParts(
-  namespace: string,
   views: FeatureView[],
   sources: SourceTables,
   spine: Spine,
@@ -46,7 +45,7 @@ export async function onlineParts(
       features.push(...derivedSql(view, earlier).map(({ feature }) => feature));
     } else {
       const own = view.kind === 'window' ? windowParts : latestParts;
-      const found = await own(namespace, view as never, sources, spine.columns);
+      const found = await own(view as never, sources, spine.columns);
       parts.push(...found.parts);
       features.push(...found.features);
     }
@@ -61,12 +60,11 @@ interface ViewParts {
 }
 
 /** A digest of the features is part of the name: rows of another set of them are never read as these. */
-function idOf(namespace: string, view: string, features: FeatureInfo[]): string {
-  return `${namespace}/${view}/${digestOf(features).slice(0, 8)}`;
+function partName(view: string, features: FeatureInfo[]): string {
+  return `${view}/${digestOf(features).slice(0, 8)}`;
 }
 
 async function latestParts(
-  namespace: string,
   view: LatestView,
   sources: SourceTables,
   columns: ReadonlyMap<string, string>,
@@ -78,7 +76,7 @@ async function latestParts(
     const kept = outputs.filter(({ age }) => !age);
     return {
       lookup: {
-        id: idOf(namespace, view.name, features),
+        part: partName(view.name, features),
         view: view.name,
         features,
         absent: features.map(() => null),
@@ -101,7 +99,6 @@ async function latestParts(
 }
 
 async function windowParts(
-  namespace: string,
   view: WindowView,
   sources: SourceTables,
   columns: ReadonlyMap<string, string>,
@@ -111,7 +108,7 @@ async function windowParts(
     const features = measures.map(({ feature }) => feature);
     return {
       lookup: {
-        id: idOf(namespace, view.name, features),
+        part: partName(view.name, features),
         view: view.name,
         features,
         absent: measures.map(({ aggregate: { fn } }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),

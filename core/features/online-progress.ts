@@ -1,9 +1,12 @@
 /**
  * What the online store knows about its own materialisations: which one is finished, which one is under way, and how far that
- * one came. A process that dies leaves this behind, and the next attempt goes on from there.
+ * one came. A process that dies leaves this behind, and the next attempt goes on from there. Those of one pipeline take turns:
+ * each has a number, and who takes a turn while another is under way builds on nothing of it.
  */
 import type { BlobRef, Snapshot } from '../spec/artifacts.ts';
 import { digestOf } from '../store/digest.ts';
+import { type OnlineLayout, readLayout, writeLayout } from './online-layout.ts';
+import { isLater, placeOf, placesOf, type Stamp, sameStamp, sweepPlaces } from './online-places.ts';
 import type { OnlineStore } from './online-store.ts';
 
 /** The data that a materialisation was made from. */
@@ -13,24 +16,49 @@ export interface MaterializedData {
 }
 
 export interface Progress {
-  /** The finished materialisation that this one may build on; undefined where everything has to be written. */
-  before: MaterializedData | undefined;
+  stamp: Stamp;
+  /** The finished materialisation that this one may build on, and what it published; undefined where everything has to be written. */
+  before: { data: MaterializedData; layout: OnlineLayout } | undefined;
+  /** What an attempt before this one published, and died before it could say that all is done. */
+  published: OnlineLayout | undefined;
   /** How far a part came: keys before `nextId` are written, `newestUs` is the newest event among them. */
   of(part: string): Promise<{ nextId: number; newestUs: number | undefined }>;
   reached(part: string, nextId: number, newestUs: number | undefined): Promise<void>;
-  /** After the layout was published. */
-  finish(): Promise<void>;
+  /**
+   * Makes the layout what is served, and clears what it supersedes. An older one than what is served meanwhile changes nothing.
+   * @returns false where another was published that this one does not build on: everything has to be written
+   */
+  publish(layout: Omit<OnlineLayout, 'asOf' | 'turn' | 'before'>): Promise<boolean>;
 }
 
 const FINISHED = 'materialized';
 const UNDER_WAY = 'materializing';
-const REACHED = 'materializing-part';
+
+interface Finished extends MaterializedData {
+  turn: number;
+}
+
+interface UnderWay {
+  /** Of the materialisation; null when it is finished. */
+  id: string | null;
+  turn: number;
+  /** Everything is written, not just what changed. */
+  whole: boolean;
+}
 
 export function dataOf(asOf: string, snapshots: Record<string, Snapshot>): MaterializedData {
   const sources = Object.entries(snapshots).map(([name, { columns, partitions }]) => {
     return [name, { columns: digestOf(columns), partitions: partitions.map(({ data }) => data) }] as const;
   });
   return { asOf, sources: Object.fromEntries(sources) };
+}
+
+/** Whether what is served was made from this very data, or is as of a later date: then bringing it there changes nothing. */
+export async function isBrought(store: OnlineStore, namespace: string, data: MaterializedData): Promise<boolean> {
+  const finished = await read<Finished>(store, FINISHED, namespace);
+  if (!finished) return false;
+  const { turn: _, ...brought } = finished;
+  return Date.parse(brought.asOf) > Date.parse(data.asOf) || digestOf(brought) === digestOf(data);
 }
 
 /** Opens the books for one materialisation. `anew`: a token that sets a forced one apart from those before it. */
@@ -40,56 +68,74 @@ export async function startProgress(
   data: MaterializedData,
   anew: string | undefined,
 ): Promise<Progress> {
-  const read = async <T>(view: string): Promise<T | undefined> => {
-    const [row] = await store.get(view, [namespace]);
-    return row && (JSON.parse(String(row.values[0])) as T);
-  };
-  const nowUs = Date.now() * 1000;
-  const write = (view: string, value: unknown, timeUs: number) =>
-    store.put(view, [{ key: namespace, values: [JSON.stringify(value)], eventAtUs: timeUs, knownAtUs: nowUs }]);
-
-  const finished = await read<MaterializedData>(FINISHED);
-  const id = digestOf({ namespace, data, before: finished ?? null, anew: anew ?? null });
-  const found = await read<UnderWay>(UNDER_WAY);
-  const own = found?.id === id ? found : begun(id, found, finished, data, anew);
-  if (own !== found) await write(UNDER_WAY, own, nowUs);
+  const { own, finished } = await takeTurn(store, namespace, data, anew);
+  const stamp = { asOf: data.asOf, turn: own.turn };
+  const layout = await readLayout(store, namespace);
+  const builds = !own.whole && finished !== undefined && layout?.turn === finished.turn;
+  const reached = placeOf(namespace, stamp, 'reached');
+  // What was written of the changes since one layout says nothing of those since another.
+  const keyOf = (part: string) => `${builds ? layout.turn : 'whole'}/${part}`;
   return {
-    before: own.whole ? undefined : finished,
+    stamp,
+    before: builds ? { data: finished, layout } : undefined,
+    published: layout && sameStamp(layout, stamp) ? layout : undefined,
     async of(part) {
-      const [row] = await store.get(REACHED, [`${own.attempt}/${part}`]);
+      const [row] = await store.get(reached, [keyOf(part)]);
       const [nextId = 0, newestUs = null] = (row?.values ?? []) as [number?, (number | null)?];
       return { nextId, newestUs: newestUs ?? undefined };
     },
     async reached(part, nextId, newestUs) {
       const values = [nextId, newestUs ?? null];
-      await store.put(REACHED, [{ key: `${own.attempt}/${part}`, values, eventAtUs: nextId, knownAtUs: 0 }]);
+      await store.put(reached, [{ key: keyOf(part), values, eventAtUs: nextId, knownAtUs: 0 }]);
     },
-    async finish() {
-      await write(FINISHED, data, Date.parse(data.asOf) * 1000);
-      await write(UNDER_WAY, { ...own, id: null }, Date.now() * 1000);
+    async publish(made) {
+      const served = await readLayout(store, namespace);
+      const other = served !== undefined && !sameStamp(served, stamp);
+      if (builds && other && served.turn !== layout.turn && !isLater(served, stamp)) return false;
+      const before = !served ? [] : other ? placesOf(served) : served.before;
+      await writeLayout(store, namespace, { ...made, ...stamp, before });
+      await write(store, FINISHED, namespace, { ...data, turn: stamp.turn }, [Date.parse(data.asOf), stamp.turn]);
+      await write(store, UNDER_WAY, namespace, { ...own, id: null }, [own.turn, 1]);
+      const published = await readLayout(store, namespace);
+      if (published) await sweepPlaces(store, namespace, published);
+      return true;
     },
   };
 }
 
-interface UnderWay {
-  /** Of the materialisation; null when it is finished. */
-  id: string | null;
-  /** Name under which it keeps how far it came. */
-  attempt: string;
-  /** Everything is written, not just what changed. */
-  whole: boolean;
-}
-
-function begun(
-  id: string,
-  found: UnderWay | undefined,
-  finished: MaterializedData | undefined,
+/** The turn that an attempt at this very materialisation had, or a new one. */
+async function takeTurn(
+  store: OnlineStore,
+  namespace: string,
   data: MaterializedData,
   anew: string | undefined,
-): UnderWay {
-  // What another one left half done is in no book: only writing everything anew is sure to replace it.
-  const abandoned = found !== undefined && found.id !== null;
-  const later = finished !== undefined && Date.parse(finished.asOf) <= Date.parse(data.asOf);
-  const attempt = digestOf({ id, after: abandoned ? found.attempt : null });
-  return { id, attempt, whole: abandoned || !later || anew !== undefined };
+): Promise<{ own: UnderWay; finished: Finished | undefined }> {
+  for (;;) {
+    const found = await read<UnderWay>(store, UNDER_WAY, namespace);
+    const finished = await read<Finished>(store, FINISHED, namespace);
+    const id = digestOf({ namespace, data, before: finished ?? null, anew: anew ?? null });
+    if (found?.id === id) return { own: found, finished };
+    // What another one left half done is in no book: only writing everything anew is sure to replace it.
+    const abandoned = found !== undefined && found.id !== null;
+    const later = finished !== undefined && Date.parse(finished.asOf) <= Date.parse(data.asOf);
+    const own = { id, turn: (found?.turn ?? 0) + 1, whole: abandoned || !later || anew !== undefined };
+    if (await write(store, UNDER_WAY, namespace, own, [own.turn, 0])) return { own, finished };
+  }
+}
+
+async function read<T>(store: OnlineStore, view: string, key: string): Promise<T | undefined> {
+  const [row] = await store.get(view, [key]);
+  return row && (JSON.parse(String(row.values[0])) as T);
+}
+
+/** @returns whether it was written, and not one as new or newer before it */
+async function write(
+  store: OnlineStore,
+  view: string,
+  key: string,
+  value: unknown,
+  [eventAtUs, knownAtUs]: [number, number],
+): Promise<boolean> {
+  const row = { key, values: [JSON.stringify(value)], eventAtUs, knownAtUs };
+  return (await store.put(view, [row], 'strictly')) === 1;
 }

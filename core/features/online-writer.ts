@@ -8,6 +8,7 @@ import { RowKeeper } from './keep-rows.ts';
 import { packKept } from './kept-rows.ts';
 import { entityKey } from './online-layout.ts';
 import type { OnlinePart } from './online-parts.ts';
+import type { Stamp } from './online-places.ts';
 import { keptRowsSql, LEADING } from './online-rows-sql.ts';
 import type { OnlineRow, OnlineStore, StoredValue } from './online-store.ts';
 
@@ -18,6 +19,8 @@ const BATCH_BYTES = 8 << 20;
 
 export interface WritePart {
   part: OnlinePart;
+  /** View to write to. */
+  id: string;
   /** Table with `__id`, `__k0`, …: the keys to write. */
   keys: string;
   /** Keys before this one are written already. */
@@ -28,9 +31,15 @@ export interface WritePart {
   written(nextId: number, newestUs: number | undefined): Promise<void>;
 }
 
-/** Writes into an online store, for one materialisation. */
-export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string, signal: AbortSignal | undefined) {
+/** Writes into an online store, for one materialisation: its rows replace those of an earlier date, then of an earlier turn. */
+export function createOnlineWriter(
+  db: DuckDb,
+  store: OnlineStore,
+  { asOf, turn }: Stamp,
+  signal: AbortSignal | undefined,
+) {
   const asOfUs = Date.parse(asOf) * 1000;
+  const times = { eventAtUs: asOfUs, knownAtUs: turn };
   const counts = { rows: 0, written: 0 };
   const put = async (id: string, rows: OnlineRow[]) => {
     counts.rows += rows.length;
@@ -39,13 +48,13 @@ export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string,
   return {
     counts,
     /** The kept rows of each key, as of asOf. */
-    async writePart({ part, keys, fromId, empty, written }: WritePart): Promise<void> {
+    async writePart({ part, id: view, keys, fromId, empty, written }: WritePart): Promise<void> {
       let newestUs: number | undefined;
       let batch: OnlineRow[] = [];
       let bytes = 0;
       const flush = async (nextId: number) => {
         signal?.throwIfAborted();
-        await put(part.lookup.id, batch);
+        await put(view, batch);
         await written(nextId, newestUs);
         [batch, bytes, newestUs] = [[], 0, undefined];
       };
@@ -53,7 +62,7 @@ export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string,
         if (keeper.isEmpty && !empty) continue;
         if (keeper.newestUs !== undefined) newestUs = Math.max(newestUs ?? keeper.newestUs, keeper.newestUs);
         const values = packKept(keeper.rows());
-        batch.push({ key, values, eventAtUs: asOfUs, knownAtUs: asOfUs });
+        batch.push({ key, values, ...times });
         bytes += values.reduce<number>((sum, value) => sum + (value instanceof Uint8Array ? value.byteLength : 0), 0);
         if (batch.length >= BATCH_KEYS || bytes >= BATCH_BYTES) await flush(id + 1);
       }
@@ -72,7 +81,7 @@ export function createOnlineWriter(db: DuckDb, store: OnlineStore, asOf: string,
           const entity = entityKey(texts(row, 0, key.length));
           const wanted = lookups.map(({ length }, i) => entityKey(texts(row, starts[i] as number, length)));
           const values = [...row.slice(key.length, key.length + fields.length), ...wanted];
-          return entity === null ? [] : [{ key: entity, values, eventAtUs: asOfUs, knownAtUs: asOfUs }];
+          return entity === null ? [] : [{ key: entity, values, ...times }];
         });
         entities += packed.length;
         await put(id, packed);

@@ -14,29 +14,33 @@ const LONGEST_KEY = 1_000;
 
 /** `isNewer` of online-store.ts, where nobody can write in between. */
 const PUT = `
--- Writes rows of the online store, each unless a newer one of its entity is there.
--- KEYS[i]  key of a row
--- ARGV[i]  that row as packRow makes it: event time and known time first, as big-endian float64
--- Returns  how many were written
+-- Writes rows of a view of the online store, each unless a newer one of its entity is there.
+-- KEYS[1]    the view: a hash with a field for each entity
+-- ARGV[1]    'strictly': nor where one of equal times is there; else ''
+-- ARGV[i]    entity, and after it its row as packRow makes it: event time and known time first, as big-endian float64
+-- Returns    how many were written
 local written = 0
-for i = 1, #KEYS do
-  local stored = redis.call('GETRANGE', KEYS[i], 0, 15)
-  local newer = #stored < 16
+for i = 2, #ARGV, 2 do
+  local stored = redis.call('HGET', KEYS[1], ARGV[i])
+  local newer = not stored or #stored < 16
   if not newer then
-    local event, known = struct.unpack('>dd', ARGV[i])
+    local event, known = struct.unpack('>dd', ARGV[i + 1])
     local storedEvent, storedKnown = struct.unpack('>dd', stored)
-    newer = event > storedEvent or (event == storedEvent and known >= storedKnown)
+    newer = event > storedEvent
+    if event == storedEvent then
+      newer = known > storedKnown or (known == storedKnown and ARGV[1] == '')
+    end
   end
   if newer then
-    redis.call('SET', KEYS[i], ARGV[i])
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
     written = written + 1
   end
 end
 return written`;
 
 /**
- * Online store in Redis 6.2 or newer, or what speaks like it, for processes on many hosts: one string per entity and view,
- * below `refit:`. It connects when it is first used.
+ * Online store in Redis 6.2 or newer, or what speaks like it, for processes on many hosts: one hash for each view, below
+ * `refit:`, with one string for each entity. It connects when it is first used.
  * @throws RefitError REFIT_USAGE when `address` is none; the store's own calls: REFIT_ONLINE_UNREACHABLE (bounded waiting),
  * REFIT_ONLINE_REFUSED, REFIT_STORE_CORRUPT
  */
@@ -44,51 +48,76 @@ export function createRedisOnlineStore(address: string): OnlineStore {
   const place = redisAddress(address);
   const redis = connectRedis(place);
 
+  async function scan(view: string, keys: readonly string[], use: (bytes: Buffer, place: number) => void) {
+    const name = redisKey(view);
+    const starts = Array.from({ length: Math.ceil(keys.length / BATCH_ROWS) }, (_, i) => i * BATCH_ROWS);
+    await pipelined(starts, async (start) => {
+      const command = ['HMGET', name];
+      const end = Math.min(keys.length, start + BATCH_ROWS);
+      for (let i = start; i < end; i++) command.push(shortKey(keys[i] as string));
+      const answers = (await redis.send(command)) as (Buffer | null)[];
+      for (let i = 0; i < answers.length; i++) {
+        const bytes = answers[i];
+        if (bytes) use(bytes, start + i);
+      }
+    });
+  }
+
   return {
     address: place.shown,
-    async put(view, rows) {
+    async put(view, rows, strictly) {
       let written = 0;
-      await pipelined(batches(view, rows), async (batch) => {
-        const own = Number(await redis.script(PUT, batch.keys, batch.rows));
+      const name = redisKey(view);
+      await pipelined(batches(rows), async (batch) => {
+        const own = Number(await redis.script(PUT, [name], [strictly ?? '', ...batch]));
         written += own;
       });
       return written;
     },
     async get(view, keys) {
-      const found: (OnlineRow | undefined)[] = new Array(keys.length);
-      const starts = Array.from({ length: Math.ceil(keys.length / BATCH_ROWS) }, (_, i) => i * BATCH_ROWS);
-      await pipelined(starts, async (start) => {
-        const asked = keys.slice(start, start + BATCH_ROWS);
-        const answers = await redis.send(['MGET', ...asked.map((key) => redisKey(view, key))]);
-        for (const [i, bytes] of (answers as (Buffer | null)[]).entries()) {
-          if (bytes) found[start + i] = unpackRow(asked[i] as string, bytes);
-        }
+      const found: (OnlineRow | undefined)[] = keys.map(() => undefined);
+      await scan(view, keys, (bytes, i) => {
+        found[i] = unpackRow(keys[i] as string, bytes);
       });
       return found;
+    },
+    scan,
+    async views(prefix) {
+      const found = new Set<string>();
+      const pattern = redisKey(prefix).replace(/[*?[\]\\^]/g, '\\$&');
+      let cursor = '0';
+      do {
+        const [next, names] = (await redis.send(['SCAN', cursor, 'MATCH', `${pattern}*`, 'COUNT', '1000'])) as [
+          Buffer,
+          Buffer[],
+        ];
+        for (const name of names) found.add(viewOf(String(name)));
+        cursor = String(next);
+      } while (cursor !== '0');
+      return [...found];
+    },
+    async clear(view) {
+      // Its memory is freed beside the work on other commands.
+      await redis.send(['UNLINK', redisKey(view)]);
     },
     close: () => redis.close(),
   };
 }
 
-interface Batch {
-  keys: string[];
-  rows: Buffer[];
-}
-
-function* batches(view: string, rows: readonly OnlineRow[]): Generator<Batch> {
-  let batch: Batch = { keys: [], rows: [] };
+/** Keys and packed rows, one after the other. */
+function* batches(rows: readonly OnlineRow[]): Generator<(string | Buffer)[]> {
+  let batch: (string | Buffer)[] = [];
   let bytes = 0;
   for (const row of rows) {
     const packed = packRow(row);
-    batch.keys.push(redisKey(view, row.key));
-    batch.rows.push(packed);
+    batch.push(shortKey(row.key), packed);
     bytes += packed.length;
-    if (batch.keys.length < BATCH_ROWS && bytes < BATCH_BYTES) continue;
+    if (batch.length < 2 * BATCH_ROWS && bytes < BATCH_BYTES) continue;
     yield batch;
-    batch = { keys: [], rows: [] };
+    batch = [];
     bytes = 0;
   }
-  if (batch.keys.length > 0) yield batch;
+  if (batch.length > 0) yield batch;
 }
 
 /** Does some at once, started in order; stops at the first that fails. */
@@ -106,9 +135,11 @@ async function pipelined<T>(items: Iterable<T>, work: (item: T) => Promise<void>
   await Promise.all(Array.from({ length: PIPELINED }, lane));
 }
 
-/** A view's name ends at the first `:`, so that views are kept apart whatever they are called. */
-function redisKey(view: string, key: string): string {
-  const short =
-    Buffer.byteLength(key) <= LONGEST_KEY ? key : `sha256:${createHash('sha256').update(key).digest('hex')}`;
-  return `refit:${view.replace(/[%:]/g, encodeURIComponent)}:${short}`;
+const PREFIX = 'refit:';
+const redisKey = (view: string) => `${PREFIX}${view}`;
+const viewOf = (name: string) => name.slice(PREFIX.length);
+
+function shortKey(key: string): string {
+  if (key.length * 3 <= LONGEST_KEY || Buffer.byteLength(key) <= LONGEST_KEY) return key;
+  return `sha256:${createHash('sha256').update(key).digest('hex')}`;
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { unpackRow } from '../../core/features/online-row-bytes.ts';
 import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts';
 
 export interface OnlineStoreFixture {
@@ -68,6 +69,49 @@ export function onlineStoreConformance(name: string, create: () => Promise<Onlin
       expect(await store.put('v', [row('a', ['corrected'], 10, 21)])).toBe(1);
       expect(await store.put('v', [row('a', ['repeated'], 10, 21)])).toBe(1);
       expect((await store.get('v', ['a']))[0]?.values).toEqual(['repeated']);
+    });
+
+    test('lets one of those who write the same times strictly, and none after a newer one', async () => {
+      const writers = [store, open(), open(), open()];
+      const turns = await Promise.all(
+        writers.map((one, i) => one.put('turns', [row('p', [`writer ${i}`], 7)], 'strictly')),
+      );
+      expect(turns.toSorted((a, b) => a - b)).toEqual([0, 0, 0, 1]);
+      expect((await store.get('turns', ['p']))[0]?.values).toEqual([`writer ${turns.indexOf(1)}`]);
+      expect(await store.put('turns', [row('p', ['older'], 6)], 'strictly')).toBe(0);
+      expect(await store.put('turns', [row('p', ['done'], 7, 8)], 'strictly')).toBe(1);
+    });
+
+    test('hands over the bytes of many rows, each with its place', async () => {
+      const keys = Array.from({ length: 1_200 }, (_, i) => `k${i}`);
+      await store.put(
+        'v',
+        keys.filter((_key, i) => i % 3 > 0).map((key) => row(key, [key, 'x'.repeat(key.length)])),
+      );
+      const seen = new Map<number, OnlineRow>();
+      await store.scan('v', keys, (bytes, place) => {
+        seen.set(place, unpackRow(keys[place] as string, Buffer.from(bytes.subarray(0, bytes.length))));
+      });
+      expect(seen.size).toBe(800);
+      for (const [place, found] of seen) {
+        expect(found).toEqual(row(`k${place}`, [`k${place}`, 'x'.repeat(`k${place}`.length)]));
+      }
+    });
+
+    test('names the views that begin in one way, and clears one of them and no other', async () => {
+      const many = Array.from({ length: 5_000 }, (_, i) => row(`${i}`, [i]));
+      for (const view of ['p/1*?[a]/x', 'p/1*?[a]/ü:%', 'p/1', 'p/12', 'p', 'q'])
+        await store.put(view, [row('a', [view])]);
+      await store.put('p/1*?[a]/x', many);
+      expect((await store.views('p/1*?[a]/')).toSorted()).toEqual(['p/1*?[a]/x', 'p/1*?[a]/ü:%']);
+      expect((await store.views('p')).toSorted()).toEqual(['p', 'p/1', 'p/1*?[a]/x', 'p/1*?[a]/ü:%', 'p/12']);
+      expect(await store.views('none')).toEqual([]);
+      await store.clear('p/1*?[a]/x');
+      await store.clear('p/1*?[a]/x');
+      await store.clear('p');
+      expect((await open().views('p')).toSorted()).toEqual(['p/1', 'p/1*?[a]/ü:%', 'p/12']);
+      expect(await store.get('p/1*?[a]/x', ['1', 'a'])).toEqual([undefined, undefined]);
+      expect((await store.get('p/1', ['a']))[0]?.values).toEqual(['p/1']);
     });
 
     test('judges rows of one call against each other', async () => {

@@ -119,8 +119,15 @@ async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
   const at = (iso: string) => ({ eventAtUs: Date.parse(iso) * 1000, knownAtUs: Date.parse(iso) * 1000 });
   const entity = { id: `${namespace}/entity`, features: FEATURES.slice(0, 2) };
   const weather = {
-    ...{ id: `${namespace}/weather`, view: 'weather', features: FEATURES.slice(2), absent: [null], texts: [false] },
-    ...{ read: { kind: 'latest' as const, ttl: '6h', aheadUs: 0, ages: [null] }, sinceUs: 0 },
+    ...{
+      id: `${namespace}/weather`,
+      part: 'weather',
+      view: 'weather',
+      features: FEATURES.slice(2),
+      absent: [null],
+      texts: [false],
+    },
+    ...{ read: { kind: 'latest' as const, ttl: '6h', aheadUs: 0, ages: [null] } },
     newestUs: Date.parse('2013-12-31T22:00:00Z') * 1000,
   };
   const kept = (degrees: number, iso: string) => {
@@ -138,7 +145,16 @@ async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
     { key: key('LGA'), ...kept(30, '2013-12-31T12:00:00Z') },
   ]);
   await writeLayout(store, namespace, {
-    ...{ asOf: AS_OF, key: ['flight_id'], entity, lookups: [weather], computed: [], features: FEATURES },
+    ...{
+      asOf: AS_OF,
+      turn: 1,
+      before: [],
+      key: ['flight_id'],
+      entity,
+      lookups: [weather],
+      computed: [],
+      features: FEATURES,
+    },
   });
   await store.close();
 }

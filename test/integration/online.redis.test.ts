@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts';
 import { createRedisOnlineStore } from '../../core/features/redis-online-store.ts';
+import { onlineServing } from '../conformance/online-serving.ts';
 import { onlineStoreConformance } from '../conformance/online-store.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 
@@ -9,11 +10,15 @@ const PASSWORD = 'p@ss/wörd';
 const MODULE = fileURLToPath(new URL('../../core/features/redis-online-store.ts', import.meta.url));
 let server: RedisServer;
 beforeAll(async () => {
-  server = await startRedis({ password: PASSWORD });
+  server = await startRedis({ password: PASSWORD, options: ['--databases', '64'] });
 });
-afterAll(() => server?.remove());
+afterAll(async () => {
+  await Promise.all(served.map((store) => store.close()));
+  await server?.remove();
+});
 
 const opened: OnlineStore[] = [];
+const served: OnlineStore[] = [];
 const open = (url: string) => {
   const store = createRedisOnlineStore(url);
   opened.push(store);
@@ -40,6 +45,16 @@ onlineStoreConformance('Redis', async () => {
     remove: async () => undefined,
   };
 });
+
+onlineServing(
+  'Redis',
+  async () => {
+    const store = createRedisOnlineStore(server.url.replace(/\/0$/, `/${++database}`));
+    served.push(store);
+    return store;
+  },
+  2,
+);
 
 describe('an online store in Redis', () => {
   test('does not show its password', () => {
@@ -123,8 +138,8 @@ describe('an online store in Redis', () => {
     const client = createClient({ url: server.url });
     await client.connect();
     try {
-      expect(await client.keys('*x')).toEqual(['refit:plain:x']);
-      await client.set('refit:plain:x', 'overwritten by a person');
+      expect(await client.keys('*plain*')).toEqual(['refit:plain']);
+      await client.hSet('refit:plain', 'x', 'overwritten by a person');
     } finally {
       await client.close();
     }

@@ -1,10 +1,16 @@
 /** Trips and the buses they take, as tables with known-at times, for tests of online features. */
 import path from 'node:path';
+import { identifier, withDuckDb } from '../../core/dataset/duckdb.ts';
+import { timestampLiteral } from '../../core/dataset/time-sql.ts';
+import { joinViews } from '../../core/features/compile.ts';
 import { createLmdbOnlineStore } from '../../core/features/lmdb-online-store.ts';
 import type { OnlineStore } from '../../core/features/online-store.ts';
+import { openSources } from '../../core/features/open-sources.ts';
+import { sourceOf } from '../../core/features/source-table.ts';
+import { foreignSpine } from '../../core/features/spine.ts';
 import type { Snapshot } from '../../core/spec/artifacts.ts';
 import type { FeatureView, SpineSpec } from '../../core/spec/pipeline.ts';
-import { type Bench, createBench, rowsSql, type Shape, time } from './features.fixture.ts';
+import { type Bench, createBench, iso, rowsSql, type Shape, time } from './features.fixture.ts';
 
 export interface OnlineBench extends Bench {
   openStore(): OnlineStore;
@@ -175,3 +181,30 @@ export const VIEWS: FeatureView[] = [
   },
 ];
 export const INPUT = { spine: SPINE, views: VIEWS };
+
+export interface Asked {
+  views: FeatureView[];
+  trips: Trip[];
+  buses: Bus[];
+  written: number;
+  /** Hours, in order; sources are opened as of the last. */
+  read: number[];
+}
+
+/** Offline: joined at the times of reading, over what was known at the time of writing. */
+export async function joinOffline(bench: OnlineBench, { views, trips, buses, written, read }: Asked, keys: string[]) {
+  const snapshots: Record<string, Snapshot> = await bench.publishTrips(trips, buses, written);
+  return withDuckDb({ scratch: bench.scratch }, async (db) => {
+    const sources = await openSources(db, snapshots, bench.blobs, iso(Math.max(...read)));
+    const ids = `unnest([${keys.map((key) => `'${key}'`).join(', ')}]) AS id`;
+    const relation = `(${read.map((hour) => `SELECT ${timestampLiteral(iso(hour))} AS predict_at, ${ids}`).join(' UNION ALL ')})`;
+    const source = sourceOf(sources, 'trips', '');
+    const spine = await foreignSpine(db, { spec: SPINE, views, source, table: '__asked_later', relation });
+    const { relation: joined, features } = await joinViews({ spine, views, sources });
+    const names = features.map(({ name }) => `f.${identifier(name)}`).join(', ');
+    const rows = await db.rows(
+      `SELECT ${names} FROM __asked_later s JOIN ${joined} f USING (__row) ORDER BY s.__at, s.id[2:]::INTEGER`,
+    );
+    return read.map((_hour, i) => rows.slice(i * keys.length, (i + 1) * keys.length));
+  });
+}

@@ -1,18 +1,19 @@
 /** Features that are read later than they were written: right at the time of reading. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { identifier, withDuckDb } from '../../core/dataset/duckdb.ts';
-import { timestampLiteral } from '../../core/dataset/time-sql.ts';
-import { joinViews } from '../../core/features/compile.ts';
 import { materializeOnline } from '../../core/features/materialize.ts';
-import { openSources } from '../../core/features/open-sources.ts';
 import { readFeatures } from '../../core/features/read-features.ts';
-import { sourceOf } from '../../core/features/source-table.ts';
-import { foreignSpine } from '../../core/features/spine.ts';
-import type { Snapshot } from '../../core/spec/artifacts.ts';
 import type { FeatureView, WindowView } from '../../core/spec/pipeline.ts';
 import { iso } from './features.fixture.ts';
-import { type Bus, createOnlineBench, type OnlineBench, SPINE, type Trip, VIEWS } from './online.fixture.ts';
+import {
+  type Asked,
+  createOnlineBench,
+  joinOffline,
+  type OnlineBench,
+  SPINE,
+  type Trip,
+  VIEWS,
+} from './online.fixture.ts';
 
 let bench: OnlineBench;
 beforeAll(async () => {
@@ -99,15 +100,6 @@ const ALL_VIEWS: FeatureView[] = [
   },
 ];
 
-interface Asked {
-  views: FeatureView[];
-  trips: Trip[];
-  buses: Bus[];
-  written: number;
-  /** Hours, in order; sources are opened as of the last. */
-  read: number[];
-}
-
 /** Online: written at one time, with everything in the sources, and read at others. */
 async function online({ views, trips, buses, written, read }: Asked, keys: string[]) {
   const snapshots = await bench.publishTrips(trips, buses);
@@ -120,24 +112,6 @@ async function online({ views, trips, buses, written, read }: Asked, keys: strin
     return vectors.map(({ values }) => values);
   });
   return Promise.all(answers);
-}
-
-/** Offline: joined at the times of reading, over what was known at the time of writing. */
-async function offline({ views, trips, buses, written, read }: Asked, keys: string[]) {
-  const snapshots: Record<string, Snapshot> = await bench.publishTrips(trips, buses, written);
-  return withDuckDb({ scratch: bench.scratch }, async (db) => {
-    const sources = await openSources(db, snapshots, bench.blobs, iso(Math.max(...read)));
-    const ids = `unnest([${keys.map((key) => `'${key}'`).join(', ')}]) AS id`;
-    const relation = `(${read.map((hour) => `SELECT ${timestampLiteral(iso(hour))} AS predict_at, ${ids}`).join(' UNION ALL ')})`;
-    const source = sourceOf(sources, 'trips', '');
-    const spine = await foreignSpine(db, { spec: SPINE, views, source, table: '__asked_later', relation });
-    const { relation: joined, features } = await joinViews({ spine, views, sources });
-    const names = features.map(({ name }) => `f.${identifier(name)}`).join(', ');
-    const rows = await db.rows(
-      `SELECT ${names} FROM __asked_later s JOIN ${joined} f USING (__row) ORDER BY s.__at, right('0' || s.id[2:], 2)`,
-    );
-    return read.map((_hour, i) => rows.slice(i * keys.length, (i + 1) * keys.length));
-  });
 }
 
 const trip = fc.record<Trip>({
@@ -174,9 +148,9 @@ describe('what is read later than it was written', () => {
     ];
     const asked = { views, trips: rows, buses: [], written: 731, read: days };
     const keys = ['t0', 't1', 't2', 't3'];
-    expect(await online(asked, keys)).toEqual(await offline(asked, keys));
+    expect(await online(asked, keys)).toEqual(await joinOffline(bench, asked, keys));
     const early = { views, trips, buses: [], written: 15, read: [15] };
-    expect(await online(early, ['t0'])).toEqual(await offline(early, ['t0']));
+    expect(await online(early, ['t0'])).toEqual(await joinOffline(bench, early, ['t0']));
   });
 
   test('is what a join at the time of reading gives, over what was known at the time of writing', async () => {
@@ -192,7 +166,7 @@ describe('what is read later than it was written', () => {
           const known = (gone: boolean) =>
             trips.flatMap((one, i) => (one.leaves - 10 <= written && hasEnded(one, written) === gone ? [`t${i}`] : []));
           const [there, ended] = [known(false), known(true)];
-          if (there.length > 0) expect(await online(asked, there)).toEqual(await offline(asked, there));
+          if (there.length > 0) expect(await online(asked, there)).toEqual(await joinOffline(bench, asked, there));
           for (const values of (ended.length > 0 ? await online(asked, ended) : []).flat()) {
             expect(new Set(Object.values(values))).toEqual(new Set([null]));
           }

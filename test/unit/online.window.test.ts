@@ -20,7 +20,7 @@ const MEASURES: Pick<Aggregate, 'fn' | 'q'>[] = [
 function lookup(overHours: number | null, last: number | null = null): OnlineLookup {
   const features = MEASURES.map(({ fn }) => ({ name: fn, kind: 'number' as const, view: 'w' }));
   return {
-    ...{ id: 'p/w', view: 'w', features, texts: MEASURES.map(() => false), sinceUs: 0, newestUs: null },
+    ...{ id: 'p/w', part: 'w', view: 'w', features, texts: MEASURES.map(() => false), newestUs: null },
     absent: MEASURES.map(({ fn }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),
     read: { kind: 'window', overUs: overHours === null ? null : overHours * HOUR, last, measures: MEASURES },
   };

@@ -1,0 +1,3 @@
+import { onlineServing } from '../conformance/online-serving.ts';
+
+onlineServing('LMDB', async (bench) => bench.openStore(), 4);
