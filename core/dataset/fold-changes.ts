@@ -7,11 +7,14 @@ import { identifier, literal, withDuckDb } from './duckdb.ts';
 import { joinQuarantine, tableStatistics } from './partition-files.ts';
 import { unionColumns } from './snapshot-columns.ts';
 import { partitionsSql } from './snapshot-sql.ts';
+import { timestampLiteral } from './time-sql.ts';
 
 export interface FoldChangesInput {
   source: string;
   partitions: Partition[];
   changes: ChangesSpec;
+  /** Which rows were known to break the contract; needed only where some do. ISO UTC. */
+  asOf?: string;
 }
 
 /**
@@ -22,14 +25,19 @@ export interface FoldChangesInput {
  *   version 3 delete, known 12:00   → no row
  *   version 2 update, known 11:00   → counts 11:00 to 12:00; had it come after 12:00, it never would have counted
  *
- * A row that comes twice is a row of the same version and changes nothing. Rows that break the contract neither count nor end others.
+ * A row that comes twice is a row of the same version and changes nothing. Rows that were known by `asOf` to break the contract neither
+ * count nor end others, at any time, as in any other source; for a run as of an earlier date they are rows like all. A row that the
+ * correction of its file took away counts until then, and what it had ended is back:
+ *
+ *   version 4 insert, known 13:00                             → counts 13:00 to 14:00, and again from 14:30
+ *   version 5 delete, known 14:00, not in the file since 14:30
  */
 export const foldChanges = defineStep<FoldChangesInput, Partition>({
   name: 'fold-changes',
-  version: 1,
+  version: 2,
   natives: ['duckdb'],
   source: import.meta.url,
-  async run({ source, changes, ...input }, context) {
+  async run({ source, changes, asOf, ...input }, context) {
     const { blobs, scratch, signal } = context;
     const partitions = [...input.partitions].sort((a, b) => (a.name < b.name ? -1 : 1));
     const columns = unionColumns(source, partitions);
@@ -37,9 +45,11 @@ export const foldChanges = defineStep<FoldChangesInput, Partition>({
     const paths = await Promise.all(partitions.map(({ data }) => blobs.path(data)));
     const data = path.join(scratch, 'data.parquet');
     const folded = await withDuckDb({ scratch, signal, threads: 1 }, async (db) => {
-      const names = [...columns.map(({ name }) => identifier(name)), ...known, '__event_at', '__bad_known_at'];
-      await db.run(`COPY (${foldSql({ from: partitionsSql(paths), names, known, changes, ends: partitions.some(({ ends }) => ends) })})
-        TO ${literal(data)} (FORMAT parquet, COMPRESSION zstd)`);
+      const names = columns.map(({ name }) => identifier(name));
+      const bad = asOf === undefined ? 'false' : `__bad_known_at <= ${timestampLiteral(asOf)}`;
+      const ends = partitions.some((one) => one.ends);
+      for (const sql of foldSql({ from: partitionsSql(paths), names, known, changes, ends, bad })) await db.run(sql);
+      await db.run(`COPY (SELECT * FROM history ORDER BY ALL) TO ${literal(data)} (FORMAT parquet, COMPRESSION zstd)`);
       return { data: await blobs.putFile(data), ...(await tableStatistics(db, data, known)) };
     });
     const quarantine = await joinQuarantine(partitions, context);
@@ -59,24 +69,47 @@ interface FoldSql {
   known: string[];
   changes: ChangesSpec;
   ends: boolean;
+  /** SQL: the row is rejected. */
+  bad: string;
 }
 
-function foldSql({ from, names, known, changes, ends }: FoldSql): string {
-  const key = changes.key.map(identifier).join(', ');
+/** Statements that make `history`: the rows with their `__gone_at`, those that were rejected included. */
+function foldSql({ from, names, known, changes, ends, bad }: FoldSql): string[] {
+  const key = changes.key.map(identifier);
   const version = identifier(changes.version ?? changes.time ?? '__known_0');
   const time = changes.time === undefined ? '__known_0' : `coalesce(${identifier(changes.time)}, __known_0)`;
-  const gone = ends ? `coalesce(__gone_at, 'infinity')` : `'infinity'::TIMESTAMP`;
   // A delete seldom repeats what the known-at of its row is computed from.
   const counts = `CASE WHEN __deletes AND NOT isfinite(__known_0) THEN ${time} ELSE __known_0 END`;
-  return `WITH changes AS (
-      SELECT ${names.join(', ')}, ${gone} AS __gone_at, ${deletesSql(changes)} AS __deletes FROM ${from}
-    ), entered AS (SELECT *, ${counts} AS __counts FROM changes WHERE __bad_known_at = 'infinity'
-    ), folded AS (
-      SELECT * REPLACE (least(__gone_at, coalesce(min(__counts) OVER (PARTITION BY ${key}
-        ORDER BY ${version} NULLS FIRST, __counts, __deletes, __event_at, ${known.join(', ')}
-        ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 'infinity')) AS __gone_at) FROM entered)
-    SELECT ${names.join(', ')}, __gone_at FROM folded
-      WHERE NOT __deletes AND (NOT isfinite(__gone_at) OR __known_0 < __gone_at)
-    UNION ALL SELECT ${names.join(', ')}, __gone_at FROM changes WHERE __bad_known_at < 'infinity'
-    ORDER BY ALL`;
+  const gone = ends ? `coalesce(__gone_at, 'infinity')` : `'infinity'::TIMESTAMP`;
+  const entity = `PARTITION BY ${key.join(', ')}`;
+  const same = key.map((name) => `r.${name} IS NOT DISTINCT FROM t.${name}`).join(' AND ');
+  const later = (one: string) => `CASE WHEN __from > __counts THEN greatest(${one}, __from) ELSE ${one} END AS ${one}`;
+  const whole = [...names, ...known, '__event_at', '__bad_known_at'].join(', ');
+  const moved = [...names, ...known.map(later), '__event_at', '__bad_known_at'].join(', ');
+  return [
+    `CREATE TEMP TABLE changes AS SELECT *, ${counts} AS __counts, ${bad} AS __rejected
+      FROM (SELECT ${whole}, ${gone} AS __gone_at, ${deletesSql(changes)} AS __deletes FROM ${from})`,
+    // Each until a row of a higher version counts for good. __mixed: some rows of the entity were taken away again.
+    `CREATE TEMP TABLE entered AS SELECT *, row_number() OVER () AS __row,
+        least(__gone_at, coalesce(min(__counts) FILTER (WHERE __gone_at = 'infinity') OVER (${entity}
+          ORDER BY __rank ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), 'infinity')) AS __end,
+        bool_or(__gone_at < 'infinity') OVER (${entity}) AS __mixed
+      FROM (SELECT *, row_number() OVER (${entity}
+          ORDER BY ${version} NULLS FIRST, __counts, __deletes, __event_at, ${known.join(', ')}) AS __rank
+        FROM changes WHERE NOT __rejected AND (__gone_at = 'infinity' OR __counts < __gone_at))`,
+    // What is hidden of a row, and at last its end; a stretch lies before each of them that begins after the ones before.
+    `CREATE TEMP TABLE stretches AS SELECT __row, greatest(__counts, __shown) AS __from, __hides AS __to FROM (
+      SELECT *, coalesce(max(__shows) OVER (PARTITION BY __row ORDER BY __hides, __shows
+          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), '-infinity'::TIMESTAMP) AS __shown FROM (
+        SELECT r.__row, r.__counts, t.__counts AS __hides, t.__end AS __shows FROM entered r JOIN entered t
+          ON ${same} AND t.__rank > r.__rank AND t.__gone_at < 'infinity' AND t.__counts < r.__end AND t.__end > r.__counts
+          WHERE r.__mixed AND NOT r.__deletes
+        UNION ALL SELECT __row, __counts, __end, 'infinity'::TIMESTAMP FROM entered WHERE __mixed AND NOT __deletes))
+      WHERE greatest(__counts, __shown) < __hides`,
+    `CREATE TEMP VIEW history AS
+      SELECT ${whole}, __end AS __gone_at FROM entered
+        WHERE NOT __mixed AND NOT __deletes AND (__end = 'infinity' OR __known_0 < __end)
+      UNION ALL SELECT ${moved}, __to FROM entered JOIN stretches USING (__row)
+      UNION ALL SELECT ${whole}, __gone_at FROM changes WHERE __rejected`,
+  ];
 }

@@ -9,7 +9,7 @@ import { foldVersions, type PartitionVersion } from './fold-versions.ts';
 import type { FoundPartitions, FoundSource } from './found-source.ts';
 import { type PublishDeps, publishChecked, type SourceOfRun, withoutJudgement } from './publish-checked.ts';
 import { nothingKnown, publishSnapshot } from './publish-snapshot.ts';
-import { appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
+import { afterLast, appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
 import { byName } from './snapshot-columns.ts';
 
 export type { PublishDeps } from './publish-checked.ts';
@@ -87,7 +87,12 @@ async function knownPartitions(deps: PublishDeps, found: Dated, log: Sightings |
     partitions.push(log ? await asOfDate(deps, found, log, partition) : partition);
   }
   if (!spec.changes || partitions.length === 0) return partitions;
-  return [(await deps.step(foldChanges, { source, partitions, changes: spec.changes })).output];
+  const { changes } = spec;
+  // A fold serves every date, unless rows are rejected from some date on.
+  const rejects = partitions.some(({ badRows }) => badRows > 0);
+  return [
+    (await deps.step(foldChanges, { source, partitions, changes, ...(rejects ? { asOf: found.asOf } : {}) })).output,
+  ];
 }
 
 function publishUnjudged(
@@ -114,7 +119,7 @@ async function versionsOf(
   }
   const last = seen.at(-1);
   if (last?.data === partition.data.sha256) return versions;
-  const at = last && last.seenAt > seenAt ? last.seenAt : seenAt;
+  const at = afterLast(seen, seenAt);
   return [...versions, { partition, seenAt: at, since: last ? endOf(last) : at, isNew: true }];
 }
 

@@ -30,7 +30,7 @@ const Sighting = Type.Object({
 const SightingEntry = Type.Object({
   source: Type.String(),
   path: Type.String(),
-  /** When the run that saw them was due, ISO UTC. */
+  /** When the run that saw them was due, ISO UTC, by its own clock; see `afterLast`. */
   seenAt: Type.String(),
   partitions: Type.Array(Sighting),
 });
@@ -63,10 +63,22 @@ export async function readSightings(objects: ObjectStore, source: string, declar
   for (let from = 0; from < keys.length; from += AT_ONCE) {
     const read = keys.slice(from, from + AT_ONCE).map((key) => readEntry(objects, key));
     for (const { seenAt, partitions } of await Promise.all(read)) {
-      for (const one of partitions) versions.set(one.name, [...(versions.get(one.name) ?? []), { ...one, seenAt }]);
+      for (const one of partitions) {
+        const before = versions.get(one.name) ?? [];
+        versions.set(one.name, [...before, { ...one, seenAt: afterLast(before, seenAt) }]);
+      }
     }
   }
   return { folder, entries: keys.length, versions };
+}
+
+/**
+ * When a version was seen that was recorded after others: not before them, whatever its run's clock or schedule said. So what is
+ * known by a date is the same for the run that records a version as for all later ones.
+ */
+export function afterLast(seen: readonly Pick<Seen, 'seenAt'>[], seenAt: string): string {
+  const last = seen.at(-1)?.seenAt;
+  return last !== undefined && Date.parse(last) > Date.parse(seenAt) ? last : seenAt;
 }
 
 async function readEntry(objects: ObjectStore, key: string): Promise<Static<typeof SightingEntry>> {

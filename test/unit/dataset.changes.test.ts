@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { literal } from '../../core/dataset/duckdb.ts';
 import { publishSource } from '../../core/dataset/publish-source.ts';
 import { declarationOf } from '../../core/dataset/sightings.ts';
+import { extractSlice } from '../../core/dataset/source-file.ts';
 import { validatePipeline } from '../../core/pipeline/validate.ts';
-import type { Partition, Snapshot } from '../../core/spec/artifacts.ts';
+import type { BlobRef, Partition, Snapshot, SnapshotChecks } from '../../core/spec/artifacts.ts';
 import type { SourceSpec } from '../../core/spec/pipeline.ts';
 import type { Step } from '../../core/store/step.ts';
-import { database, workplace } from './dataset.fixture.ts';
+import { database, type Workplace, workplace } from './dataset.fixture.ts';
 import { pipelineSpec } from './pipeline.fixture.ts';
 
 const CUSTOMERS: SourceSpec = {
@@ -48,10 +49,7 @@ async function publish(files: Record<string, Change[]>, asOf = '2024-12-31T00:00
       `customers/${name}.csv`,
       `SELECT * FROM (VALUES ${values.join(', ')}) t(id, op, lsn, "at", plan)`,
     );
-    const { format, contract, changes } = spec;
-    partitions.push(
-      await place.extract(`customers/${name}.csv`, { format, contract, ...(changes ? { changes } : {}) }),
-    );
+    partitions.push(await place.extract(`customers/${name}.csv`, extractSlice(spec)));
   }
   const found = {
     pipeline: 'p',
@@ -69,13 +67,14 @@ async function publish(files: Record<string, Change[]>, asOf = '2024-12-31T00:00
   return { snapshot: output, at: (time: string) => at(place, output, time) };
 }
 
-async function at({ root, blobs }: Awaited<ReturnType<typeof workplace>>, { partitions }: Snapshot, time: string) {
+async function at({ root, blobs }: Workplace, { partitions, checks }: Snapshot, time: string) {
+  const { asOf } = await blobs.json<SnapshotChecks>(checks as BlobRef);
   const files = await Promise.all(partitions.map(({ data }) => blobs.path(data)));
   const rows = await database(root, (db) =>
     db.rows<{
       row: string;
     }>(`SELECT concat_ws(' ', id, plan) AS row FROM read_parquet([${files.map(literal).join(', ')}])
-      WHERE __known_0 <= TIMESTAMP '2024-01-${time}' AND __gone_at > TIMESTAMP '2024-01-${time}' AND __bad_known_at = 'infinity' ORDER BY id`),
+      WHERE __known_0 <= TIMESTAMP '2024-01-${time}' AND __gone_at > TIMESTAMP '2024-01-${time}' AND __bad_known_at > TIMESTAMP '${asOf.slice(0, 10)}' ORDER BY id`),
   );
   return rows.map(({ row }) => row);
 }
@@ -134,6 +133,28 @@ describe('change data', () => {
       { rule: 'plan: required', column: 'plan', count: 1 },
     ]);
     expect(await at('30')).toEqual(['1 free']);
+  });
+
+  it('counts a row that turns out to be broken until that is known, and then never did', async () => {
+    const checked = {
+      ...CUSTOMERS,
+      contract: {
+        ...CUSTOMERS.contract,
+        properties: { ...(CUSTOMERS.contract.properties as object), plan: { type: 'string', enum: ['free', 'gold'] } },
+      },
+      derive: { heard: '"at" + INTERVAL 5 DAY' },
+      knownAt: { '*': '"at"', plan: 'heard' },
+    } as SourceSpec;
+    const rows: Change[] = [
+      [1, 'insert', 1, '01', 'free'],
+      [1, 'update', 2, '03', 'golden'],
+    ];
+    const before = await publish({ a: rows }, '2024-01-07T00:00:00Z', checked);
+    expect(before.snapshot).toMatchObject({ rows: 1, quarantined: 0 });
+    expect([await before.at('02'), await before.at('04')]).toEqual([['1 free'], ['1 golden']]);
+    const after = await publish({ a: rows }, '2024-01-08T00:00:00Z', checked);
+    expect(after.snapshot).toMatchObject({ rows: 1, quarantined: 1 });
+    expect([await after.at('02'), await after.at('09')]).toEqual([['1 free'], ['1 free']]);
   });
 
   it('has to say what names an entity and when a change was known', () => {

@@ -264,6 +264,25 @@ describe('what was seen when', () => {
     expect(await keys(place)).toHaveLength(2);
   });
 
+  it('keeps the order it was recorded in, by clocks that are apart or go back, and stays what it was', async () => {
+    const { place, extract, run, steps } = await source();
+    const amount = async (value: number) => extract('01', [{ id: 1, at: '2024-01-02', amount: value }]);
+    await run('2024-01-03T00:00:00Z', '2024-01-03T00:00:00Z', [await amount(10)]);
+    await run('2024-01-10T00:00:00Z', '2024-01-10T00:00:00Z', [await amount(11)]);
+    // The clock of this one is five days behind, or it was due then and came to it late.
+    const third = await amount(12);
+    const found = await run('2024-01-05T00:00:00Z', '2024-01-05T00:00:00Z', [third]);
+    expect(await seen(place, found, '2024-01-05')).toEqual(['1 10.0']);
+    const later = await run('2024-01-11T00:00:00Z', '2024-01-05T00:00:00Z', [third]);
+    const states = ['04', '06', '09', '10'].map((day) => seen(place, later, `2024-01-${day}`));
+    expect((await Promise.all(states)).flat()).toEqual(['1 10.0', '1 10.0', '1 10.0', '1 12.0']);
+    // What was recorded gives the same to whoever reads it next, whatever its clock.
+    steps.length = 0;
+    for (const clock of ['2024-01-04', '2024-01-12', '2030-01-01'])
+      expect(await run('2024-01-11T00:00:00Z', `${clock}T00:00:00Z`, [third])).toMatchObject({ id: later.id });
+    expect(await keys(place)).toHaveLength(3);
+  });
+
   it('does not touch other partitions, new or late ones', async () => {
     const { place, extract, run } = await source();
     const first = await extract('02', [{ id: 20, at: '2024-02-02', amount: 1 }]);
