@@ -10,9 +10,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { checkContract, ruleSql } from '../core/dataset/checked-table.ts';
 import { compileContract } from '../core/dataset/contract.ts';
 import { literal, withDuckDb } from '../core/dataset/duckdb.ts';
-import { checkContract, openRaw } from '../core/dataset/raw-table.ts';
+import { openRaw } from '../core/dataset/raw-table.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -81,8 +82,8 @@ async function checkOnce(file: string, scratch: string, threads: number): Promis
     const place = { source: 'flights', file: 'flights.parquet' };
     const raw = await openRaw(db, file, { format: 'parquet', place, fields: [], folders: '' });
     const { rules } = await checkContract(db, raw, compiled, { zone: 'UTC', text: false, place });
-    const counts = rules.map((_, i) => `sum(__rule_${i}::INTEGER)::DOUBLE AS r${i}`);
-    const [row = {}] = await db.rows<Record<string, number>>(`SELECT ${counts.join(', ')} FROM checked`);
+    const counts = rules.map((_, i) => `count(*) FILTER (WHERE ${ruleSql(i)})::DOUBLE AS r${i}`);
+    const [row = {}] = await db.rows<Record<string, number>>(`SELECT ${counts.join(', ')} FROM checked WHERE __broken`);
     const broken = rules.map(({ rule }, i) => [rule, row[`r${i}`] ?? 0] as const).filter(([, n]) => n > 0);
     if (compiled.rules.length !== 37) throw new Error(`${compiled.rules.length} rules`);
     return Object.fromEntries(broken);

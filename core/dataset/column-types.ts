@@ -18,6 +18,8 @@ export interface Conversion {
   valueSql: string;
   /** True where the raw value has no equal of the wanted type; undefined where that cannot happen. */
   brokenSql?: string;
+  /** Cheaper than `valueSql`, and equal where nothing is broken. */
+  uncheckedSql?: string;
 }
 
 const INTEGER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT))$/;
@@ -76,11 +78,18 @@ function toInteger(column: string, type: string): Conversion | undefined {
   if (/^U?(TINYINT|SMALLINT|INTEGER)$|^BIGINT$/.test(type)) return { valueSql: `${column}::BIGINT` };
   // A cast rounds: only a value that comes back unchanged was whole and in range.
   const whole = `coalesce(try_cast(${cast} AS ${type}) = ${column}, false)`;
-  return { valueSql: `CASE WHEN ${whole} THEN ${cast} END`, brokenSql: `${column} IS NOT NULL AND NOT ${whole}` };
+  return {
+    valueSql: `CASE WHEN ${whole} THEN ${cast} END`,
+    brokenSql: `${column} IS NOT NULL AND NOT ${whole}`,
+    uncheckedSql: cast,
+  };
 }
 
 function toNumber(column: string, type: string): Conversion | undefined {
-  if (FLOATING.test(type)) return { valueSql: finite(column), brokenSql: `coalesce(NOT isfinite(${column}), false)` };
+  if (FLOATING.test(type)) {
+    const brokenSql = `coalesce(NOT isfinite(${column}), false)`;
+    return { valueSql: finite(column), brokenSql, uncheckedSql: `${column}::DOUBLE` };
+  }
   if (DECIMAL.test(type)) return { valueSql: `${column}::DOUBLE` };
   if (!INTEGER.test(type)) return undefined;
   if (/^U?(TINYINT|SMALLINT|INTEGER)$/.test(type)) return { valueSql: `${column}::DOUBLE` };

@@ -148,7 +148,10 @@ function propertyTerms(schema: Schema, place: string, scope: Scope): string[] {
     if ('enum' in property && (!Array.isArray(property.enum) || property.enum.length === 0))
       invalid(`${here}.enum`, 'must be a list of values');
     const absent = typeTerm(name, type, property.type, here);
-    return [...absent, ...valueRules(name, type, property, here).map(({ brokenSql }) => `NOT ${brokenSql}`)];
+    return [
+      ...absent,
+      ...valueRules(name, type, property, here).map(({ brokenSql }) => `NOT coalesce(${brokenSql}, false)`),
+    ];
   });
 }
 

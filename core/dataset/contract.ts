@@ -41,7 +41,7 @@ export interface ContractColumn {
   required: boolean;
 }
 
-/** `brokenSql`: true for a row that breaks the rule, never NULL, over columns of the contract's SQL types. */
+/** `brokenSql`: true for a row that breaks the rule, else false or NULL; over columns of the contract's SQL types. */
 export interface ContractRule {
   /** In words, e.g. `dep_delay: minimum -60`. */
   rule: string;
@@ -130,11 +130,7 @@ function addColumn(contract: Contract, name: string, property: unknown, { requir
   const column = { name, type, sqlType: SQL_TYPE[type], nullable: !required || allowsNull, required };
   contract.columns.push(column);
   if (!column.nullable) {
-    const missing = {
-      keyword: 'required',
-      text: 'required',
-      brokenSql: `coalesce(${identifier(name)} IS NULL, false)`,
-    };
+    const missing = { keyword: 'required', text: 'required', brokenSql: `${identifier(name)} IS NULL` };
     contract.rules.push(valueRule(name, missing, { required: [name] }));
   }
   for (const rule of valueRules(name, type, property, place)) {

@@ -45,12 +45,13 @@ async function write(
   const all = [...columns.map((column) => identifier(column.name)), ...known, '__event_at', '__bad_known_at'];
   const data = path.join(context.scratch, 'data.parquet');
   await copyOut(db, `SELECT ${all.join(', ')} FROM judged`, data);
-  const counts = await statistics(db, rules, known);
-  const partition: Partition = { name, data: await context.blobs.putFile(data), columns, ...counts };
-  if (partition.badRows === 0) return partition;
+  const { badRows, rows, ...times } = await statistics(db, known);
+  const own = { name, data: await context.blobs.putFile(data), columns, rows, badRows };
+  if (badRows === 0) return { ...own, rules: [], ...times };
   const quarantine = path.join(context.scratch, 'quarantine.parquet');
   await copyOut(db, quarantineSql(quarantined, rules), quarantine);
-  return { ...partition, quarantine: await context.blobs.putFile(quarantine) };
+  const counts = await countRules(db, rules, quarantine);
+  return { ...own, rules: counts, ...times, quarantine: await context.blobs.putFile(quarantine) };
 }
 
 async function copyOut(db: DuckDb, sql: string, file: string): Promise<void> {
@@ -62,10 +63,10 @@ async function copyOut(db: DuckDb, sql: string, file: string): Promise<void> {
  * order, when that was known.
  */
 function quarantineSql(quarantined: string, rules: JudgedRule[]): string {
-  const texts = rules.map(({ rule }, i) => `CASE WHEN __rule_${i} THEN ${literal(rule)} END`);
-  const times = rules.map(({ knownSql }, i) => `CASE WHEN __rule_${i} THEN ${knownSql} END`);
+  const texts = rules.map(({ rule, flagSql }) => `CASE WHEN ${flagSql} THEN ${literal(rule)} END`);
+  const times = rules.map(({ flagSql, knownSql }) => `CASE WHEN ${flagSql} THEN ${knownSql} END`);
   const present = (items: string[]) => `list_filter([${items.join(', ')}], lambda item: item IS NOT NULL)`;
-  const own = ['__row', '__bad_known_at', ...rules.map((_, i) => `__rule_${i}`), `${present(texts)} AS __rules`];
+  const own = ['__row', '__bad_known_at', '__flags', `${present(texts)} AS __rules`];
   const shown = [quarantined, 'raw.__row', '__rules', '__rule_known_at', '__bad_known_at'].filter(
     (item) => item !== '',
   );
@@ -74,12 +75,9 @@ function quarantineSql(quarantined: string, rules: JudgedRule[]): string {
     FROM judged WHERE __bad_known_at < 'infinity') bad ON raw.__row = bad.__row ORDER BY raw.__row`;
 }
 
-type Statistics = Pick<Partition, 'rows' | 'badRows' | 'rules' | 'eventRange' | 'knownFrom'>;
+type Statistics = Pick<Partition, 'rows' | 'badRows' | 'eventRange' | 'knownFrom'>;
 
-async function statistics(db: DuckDb, rules: JudgedRule[], known: string[]): Promise<Statistics> {
-  const counts = rules.map(
-    ({ knownSql }, i) => `count(*) FILTER (WHERE __rule_${i} AND ${knownSql} < 'infinity')::DOUBLE AS rule_${i}`,
-  );
+async function statistics(db: DuckDb, known: string[]): Promise<Statistics> {
   const good = `FILTER (WHERE __bad_known_at = 'infinity')`;
   const [row = {}] = await db.rows(
     `SELECT ${[
@@ -88,15 +86,24 @@ async function statistics(db: DuckDb, rules: JudgedRule[], known: string[]): Pro
       `${isoSql(`min(__event_at) ${good}`)} AS oldest`,
       `${isoSql(`max(__event_at) ${good}`)} AS newest`,
       `${isoSql(`min(least(${known.join(', ')})) ${good}`)} AS known_from`,
-      ...counts,
     ].join(', ')} FROM judged`,
   );
-  const broken: RuleCount[] = rules.map(({ rule, column }, i) => ({ rule, column, count: Number(row[`rule_${i}`]) }));
   return {
     rows: Number(row.rows),
     badRows: Number(row.bad),
-    rules: broken.filter(({ count }) => count > 0),
     ...(row.oldest && row.newest ? { eventRange: { oldest: String(row.oldest), newest: String(row.newest) } } : {}),
     ...(row.known_from ? { knownFrom: String(row.known_from) } : {}),
   };
+}
+
+/** What the quarantine says, rule by rule. */
+async function countRules(db: DuckDb, rules: JudgedRule[], quarantine: string): Promise<RuleCount[]> {
+  const counted = await db.rows<{ rule: string; n: number }>(`SELECT rule, count(*)::DOUBLE AS n
+    FROM (SELECT unnest(__rules) AS rule, unnest(__rule_known_at) AS known FROM read_parquet(${literal(quarantine)}))
+    WHERE known < 'infinity' GROUP BY rule`);
+  const counts = new Map(counted.map(({ rule, n }) => [rule, n]));
+  return rules.flatMap(({ rule, column }) => {
+    const count = counts.get(rule);
+    return count === undefined ? [] : [{ rule, column, count }];
+  });
 }

@@ -1,4 +1,4 @@
-import type { ColumnInfo } from '../spec/artifacts.ts';
+import { ruleSql } from './checked-table.ts';
 import type { ContractRule } from './contract.ts';
 import { identifier } from './duckdb.ts';
 import { knownAtSql } from './snapshot-sql.ts';
@@ -9,29 +9,35 @@ import type { SourceFileTable } from './source-file.ts';
  * reject its row before, and one that is never known never.
  */
 
-/** A contract's rule, with SQL over `judged` for when its being broken was known; 'infinity' = never. */
+/** A contract's rule with SQL over `judged`. */
 export interface JudgedRule extends ContractRule {
+  /** Whether the row breaks it. */
+  flagSql: string;
+  /** When that was known; 'infinity' = never. */
   knownSql: string;
 }
 
-/** Creates `judged`: `timed` with `__rule_<i>` for every rule and `__bad_known_at`. @returns the rules, `x-unique` included */
+/** Creates the table `judged`: `timed` with `__repeats` and `__bad_known_at`. @returns the rules, `x-unique` included */
 export async function judge(table: SourceFileTable): Promise<JudgedRule[]> {
   const { contract, columns, rules, read } = table;
   const { unique } = contract;
-  const repeated: ContractRule[] = unique
-    ? [{ rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '', schema: {} }]
-    : [];
-  const all = [...rules, ...repeated].map((rule) => ({ ...rule, knownSql: brokenKnownAt(rule, table) }));
+  const own = rules.map((rule, i) => ({ ...rule, flagSql: ruleSql(i), knownSql: brokenKnownAt(rule, table) }));
   await read(async (db) => {
-    // No sort: on one thread the rows stay in the file's order.
-    await db.run('CREATE TEMP TABLE times AS SELECT * FROM timed');
-    await db.run(`CREATE TEMP VIEW noticed AS SELECT * REPLACE (${NOTICED} AS __noticed) FROM times`);
-    if (unique) await db.run(`CREATE TEMP TABLE repeats AS ${repeatsSql(unique, all.slice(0, rules.length), columns)}`);
-    const repeats = unique ? `, __row IN (SELECT __row FROM repeats) AS __rule_${rules.length}` : '';
-    await db.run(`CREATE TEMP VIEW judged AS
-      SELECT *, ${badKnownAt(all)} AS __bad_known_at FROM (SELECT *${repeats} FROM noticed)`);
+    // No sort: on one thread the rows stay in the file's order. Nor does an update move them.
+    await db.run(
+      `CREATE TEMP TABLE judged AS SELECT *, false AS __repeats, 'infinity'::TIMESTAMP AS __bad_known_at FROM timed`,
+    );
+    await db.run(`UPDATE judged SET __noticed = ${NOTICED} WHERE __broken`);
+    await db.run(`UPDATE judged SET __bad_known_at = ${badKnownAt(own)} WHERE __broken`);
   });
-  return all;
+  if (!unique) return own;
+  const known = knownAtSql(columns, unique);
+  await read((db) =>
+    db.run(`UPDATE judged SET __repeats = true, __bad_known_at = least(__bad_known_at, ${known})
+      WHERE __row IN (${repeatsSql(unique, known)})`),
+  );
+  const repeated = { rule: uniqueRuleText(unique), column: null, columns: unique, brokenSql: '', schema: {} };
+  return [...own, { ...repeated, flagSql: '__repeats', knownSql: known }];
 }
 
 export function uniqueRuleText(unique: string[]): string {
@@ -42,14 +48,14 @@ export function uniqueRuleText(unique: string[]): string {
  * Rows whose key another row of the file had first, judged when the key was known: neither of the two was known to be broken
  * by then. What is found out later about either must not say who came first. A row with a NULL in the key repeats none.
  */
-function repeatsSql(unique: string[], rules: JudgedRule[], columns: ColumnInfo[]): string {
+function repeatsSql(unique: string[], known: string): string {
   const key = unique.map(identifier);
   const present = key.map((column) => `${column} IS NOT NULL`).join(' AND ');
   return `SELECT __row FROM (
       SELECT __row, known, bad, max(bad) OVER (PARTITION BY ${key.map((_, i) => `key_${i}`).join(', ')}
         ORDER BY known, __row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS first
       FROM (SELECT __row, ${key.map((column, i) => `${column} AS key_${i}`).join(', ')},
-        ${knownAtSql(columns, unique)} AS known, ${badKnownAt(rules)} AS bad FROM noticed WHERE ${present}))
+        ${known} AS known, __bad_known_at AS bad FROM judged WHERE ${present}))
     WHERE bad > known AND first > known`;
 }
 
@@ -60,12 +66,12 @@ function repeatsSql(unique: string[], rules: JudgedRule[], columns: ColumnInfo[]
  */
 const NOTICED = `CASE WHEN __known_0 < 'infinity' THEN greatest(__known_0, nullif(__event_at, 'infinity'))
   ELSE coalesce(nullif(__noticed, 'infinity'),
-    (SELECT max(__known_0) FROM times WHERE __known_0 < 'infinity'), '-infinity'::TIMESTAMP) END`;
+    (SELECT max(__known_0) FROM judged WHERE __known_0 < 'infinity'), '-infinity'::TIMESTAMP) END`;
 
-/** Earliest time at which a broken value of the row was known; 'infinity' for a good row. */
+/** Earliest time at which a broken value of the row was known. */
 function badKnownAt(rules: JudgedRule[]): string {
-  const times = rules.map(({ knownSql }, i) => `CASE WHEN __rule_${i} THEN ${knownSql} END`);
-  return `coalesce(${times.length > 0 ? `least(${times.join(', ')})` : 'NULL'}, 'infinity'::TIMESTAMP)`;
+  const times = rules.map(({ flagSql, knownSql }) => `CASE WHEN ${flagSql} THEN ${knownSql} END`);
+  return `coalesce(least(${['NULL::TIMESTAMP', ...times].join(', ')}), 'infinity'::TIMESTAMP)`;
 }
 
 /**

@@ -7,6 +7,7 @@ import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec } from '../spec/pipeline.ts';
 import type { StepContext } from '../store/step.ts';
 import { contractOfChanges } from './change-rows.ts';
+import { checkContract, ruleSql } from './checked-table.ts';
 import type { RawColumn } from './column-types.ts';
 import { type Contract, type ContractRule, compileContract } from './contract.ts';
 import { withoutTableRules } from './contract-table.ts';
@@ -14,7 +15,7 @@ import { type DuckDb, literal, withDuckDb } from './duckdb.ts';
 import { BAD_LINE } from './json-lines.ts';
 import { fileError } from './partitions.ts';
 import { requireKey, treatedColumns, useKey } from './pii-sql.ts';
-import { checkContract, type FileFormat, openRaw, type Place, unreadable } from './raw-table.ts';
+import { type FileFormat, openRaw, type Place, unreadable } from './raw-table.ts';
 import { addTimes, failingExpression, type TimedColumns } from './row-times.ts';
 import { filesOf, type SourceOrigin } from './source-files.ts';
 
@@ -51,7 +52,7 @@ export interface ExtractInput {
   pii?: string;
 }
 
-/** The file as views `raw`, `checked` and `timed` (see raw-table.ts, row-times.ts). */
+/** The file as views `raw`, `checked` and `timed` (see raw-table.ts, checked-table.ts, row-times.ts). */
 export interface SourceFileTable extends TimedColumns {
   db: DuckDb;
   /** The file's columns as the quarantine shows them: a list for SELECT FROM raw, personal data treated. */
@@ -122,7 +123,7 @@ function quarantineColumns(raw: RawColumn[], { pii }: Contract, rules: ContractR
   if (pii.length === 0) return 'raw.* EXCLUDE (__row)';
   const texts = raw.filter(({ type }) => /^(VARCHAR|JSON)/.test(type)).map(({ name }) => name);
   const wrong = rules.flatMap(({ wrongType, column }, i): [string, string][] =>
-    wrongType && column !== null && texts.includes(column) ? [[column, `bad.__rule_${i}`]] : [],
+    wrongType && column !== null && texts.includes(column) ? [[column, ruleSql(i, 'bad.__flags')]] : [],
   );
   const columns = treatedColumns(pii, raw, new Map(wrong));
   return jsonLines ? [columns, `raw.${BAD_LINE}`].filter((item) => item !== '').join(', ') : columns;

@@ -19,7 +19,6 @@ async function broken(property: unknown, values: string[], required = false): Pr
     for (const value of values) {
       const [row = {}] = await db.rows(`SELECT ${flags.join(', ')} FROM (SELECT ${value}::${type} AS x)`);
       const rules = contract.rules.filter((_, i) => row[`r${i}`] === true).map(({ rule }) => rule);
-      for (const i of contract.rules.keys()) expect(row[`r${i}`], 'a rule is never NULL').toBeTypeOf('boolean');
       if (rules.length > 0) found[value] = rules;
     }
     return found;

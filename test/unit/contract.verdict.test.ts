@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRecordCheck } from '../../core/dataset/check-record.ts';
+import { checkContract, ruleSql } from '../../core/dataset/checked-table.ts';
 import { compileContract } from '../../core/dataset/contract.ts';
 import { type DuckDb, literal } from '../../core/dataset/duckdb.ts';
-import { checkContract } from '../../core/dataset/raw-table.ts';
 import { database } from './dataset.fixture.ts';
 
 /** One contract, two ways to hold it against a row: SQL for batches, ajv for single records. */
@@ -164,7 +164,7 @@ async function inBatch(db: DuckDb, contract: ReturnType<typeof compileContract>,
   const columns = described.map(({ column_name: name, column_type: type }) => ({ name, type })).slice(0, -1);
   const place = { source: 's', file: 'f' };
   const { rules } = await checkContract(db, columns, contract, { zone: 'UTC', text: false, place });
-  const flags = rules.map((_, i) => `__rule_${i}`);
+  const flags = rules.map((_, i) => `${ruleSql(i)} AS __rule_${i}`);
   const rows = await db.rows(`SELECT ${['__row', ...flags].join(', ')} FROM checked ORDER BY __row`);
   return rows.map((row) =>
     rules

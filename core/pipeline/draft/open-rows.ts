@@ -1,7 +1,9 @@
 /** Opens a table's rows as a run would: by a contract, with derived columns and times. From then on SQL sees what a run sees. */
+
+import { checkContract } from '../../dataset/checked-table.ts';
 import { compileContract } from '../../dataset/contract.ts';
 import type { DuckDb } from '../../dataset/duckdb.ts';
-import { checkContract, reason } from '../../dataset/raw-table.ts';
+import { reason } from '../../dataset/raw-table.ts';
 import { addTimes } from '../../dataset/row-times.ts';
 import { RefitError } from '../../spec/errors.ts';
 import { type Grain, grainOf } from './choose-split.ts';
