@@ -112,7 +112,11 @@ function explain(errors: ErrorObject[], value: unknown): string {
     const known = Object.keys((worst.parentSchema as { properties?: object } | undefined)?.properties ?? {});
     return `${place} has an unknown property "${params.additionalProperty}"${nearest(params.additionalProperty, known)}`;
   }
-  if (params.missingProperty) return `${place} lacks "${params.missingProperty}"`;
+  if (params.missingProperty) {
+    const here = meant.filter((e) => e.instancePath === worst.instancePath && e.schemaPath === worst.schemaPath);
+    const missing = here.map((e) => JSON.stringify((e.params as { missingProperty?: string }).missingProperty));
+    return `${place} lacks ${missing.join(', ')}`;
+  }
   const got = JSON.stringify(
     worst.instancePath
       .slice(1)

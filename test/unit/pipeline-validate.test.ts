@@ -46,6 +46,11 @@ describe('a pipeline is refused with one sentence that names the place', () => {
   });
 });
 
+test('all that is missing in a place is named at once', () => {
+  const { split: _split, model: _model, ...spec } = pipelineSpec();
+  expect(() => validatePipeline(spec, 'here')).toThrow(/^here: the pipeline lacks "split", "model"\.$/);
+});
+
 test('a whole one passes as it is', () => {
   expect(validatePipeline(pipelineSpec(), 'here')).toEqual(pipelineSpec());
 });
