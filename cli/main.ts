@@ -48,6 +48,7 @@ Examples:
   refit runs --compare RUN_A RUN_B                  what two runs have in common, and what not
   refit model flight-delays                         the version that serves: metrics, gates, features, files
   refit data check flight-delays                    the sources against their contracts, without a run
+  refit data profile flight-delays                  their statistics, and what changed since the last run
   refit features join --pipeline flight-delays --spine asked.parquet --out features.parquet
   refit approve flight-delays@3 --by ada --reason "slices look fine"
   refit schedules apply                             runs by themselves, as pipelines declare

@@ -4,7 +4,7 @@
  */
 import type { Static } from 'typebox';
 import Type from 'typebox';
-import { FeatureInfo, RuleResult, SchemaChange } from './artifacts.ts';
+import { FeatureInfo, RuleResult, SchemaChange, SnapshotProfile } from './artifacts.ts';
 import { GateResult } from './evaluation.ts';
 import { SplitSpec } from './pipeline.ts';
 import { Progress, RunResult } from './run.ts';
@@ -466,6 +466,20 @@ export const DataCheck = Type.Object({
   sources: Type.Array(SourceCheck),
 });
 export type DataCheck = Static<typeof DataCheck>;
+
+const SourceProfile = Type.Object({
+  source: Type.String(),
+  /** Date of the run that published the snapshot. */
+  asOf: Type.String(),
+  /** Date of the snapshot before, and what is notably different since, in words. */
+  comparedWith: Nullable(Type.String()),
+  notable: Type.Array(Type.String()),
+  profile: SnapshotProfile,
+});
+export type SourceProfile = Static<typeof SourceProfile>;
+/** `refit data profile`. */
+export const DataProfile = Type.Object({ pipeline: Type.String(), sources: Type.Array(SourceProfile) });
+export type DataProfile = Static<typeof DataProfile>;
 
 const FeatureValue = Type.Union([Type.Number(), Type.String(), Type.Null()]);
 /** `refit features check`. */

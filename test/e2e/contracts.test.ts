@@ -3,7 +3,7 @@ import path from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CliError, DataCheck } from '../../core/spec/cli.ts';
+import { type CliError, DataCheck, DataProfile } from '../../core/spec/cli.ts';
 import { createEmptyProject, type Project, refit, runJson } from '../support/project.ts';
 import { blocksOf } from '../support/services.ts';
 import { addTinyPipeline } from '../support/tiny-pipeline.ts';
@@ -126,6 +126,26 @@ describe('the contract of the page', () => {
     const { stages } = await runJson(project, ['shop'], KEY);
     expect(stages[0]?.details?.broken).toEqual({ orders: [{ rule: 'items: maximum 100', count: 1 }] });
     expect(stages[0]?.cached).toBe(true);
+  });
+
+  test('shows the profile of what the last run published, personal data as counts alone', async () => {
+    const { code, stdout } = await refit(project, ['data', 'profile', 'shop', '--json'], KEY);
+    const { sources } = JSON.parse(stdout) as DataProfile;
+    expect([code, new Ajv2020({ strict: false }).validate(DataProfile, { pipeline: 'shop', sources })]).toEqual([
+      0,
+      true,
+    ]);
+    const orders = sources.find(({ source }) => source === 'orders')?.profile;
+    const email = orders?.columns.find(({ name }) => name === 'email');
+    expect(email).toMatchObject({ personal: true, nulls: 0, distinct: 2, top: [] });
+    expect(orders?.columns.find(({ name }) => name === 'country')?.top.length).toBeGreaterThan(1);
+    const table = await refit(project, ['data', 'profile', 'shop', '--source', 'orders'], KEY);
+    expect(table.stdout).toMatch(/email +VARCHAR +[\d,]+ +personal data/);
+    const early = await refit(project, ['data', 'profile', 'shop', '--as-of', '1999-01-01', '--json'], KEY);
+    expect([early.code, (JSON.parse(early.stdout) as CliError).error.message]).toEqual([
+      2,
+      'No run of shop has published its sources as of 1999-01-01T00:00:00Z.',
+    ]);
   });
 
   test('refuses a table that breaks its rules: exit 1, with the rule, in the check and in the run', async () => {
