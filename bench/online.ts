@@ -4,7 +4,7 @@
  *   node --import tsx bench/online.ts [--entities 200000] [--reads 2000] [--feast <python with feast[redis]>]
  *
  * Starts a Redis server of its own (`node infra/setup.mjs --only redis-server`). Twenty numbers a key in one view, read by
- * `readFeatures` as the gateway does: layout, spine rows, view. Feast reads as many features of as many entities from the same
+ * a feature reader as the gateway does: layout and spine rows, then the view. Feast reads as many features of as many entities from the same
  * server with `get_online_features` (bench/online-feast.py).
  */
 import { execFile, spawn } from 'node:child_process';
@@ -17,7 +17,7 @@ import { literal, withDuckDb } from '../core/dataset/duckdb.ts';
 import { createLmdbOnlineStore } from '../core/features/lmdb-online-store.ts';
 import { type MaterializeInput, materializeOnline } from '../core/features/materialize.ts';
 import type { OnlineStore } from '../core/features/online-store.ts';
-import { readFeatures } from '../core/features/read-features.ts';
+import { createFeatureReader } from '../core/features/read-features.ts';
 import { createRedisOnlineStore } from '../core/features/redis-online-store.ts';
 import type { Snapshot } from '../core/spec/artifacts.ts';
 import type { FeatureView } from '../core/spec/pipeline.ts';
@@ -35,6 +35,8 @@ const { values } = parseArgs({
 const ENTITIES = Number(values.entities);
 const READS = Number(values.reads);
 const FEATURES = 20;
+/** Reads before the ones that count. */
+const WARM = 500;
 const AT = '2024-01-02T00:00:00Z';
 const VIEWS: FeatureView[] = [
   {
@@ -106,23 +108,28 @@ async function materialize(name: string, store: OnlineStore, input: MaterializeI
 async function read(name: string, store: OnlineStore, { pipeline, spine, views }: MaterializeInput): Promise<void> {
   const { onlineNamespace } = await import('../core/features/online-layout.ts');
   const namespace = onlineNamespace(pipeline, spine, views);
+  const reader = createFeatureReader(store, namespace);
   const due = Math.floor(ENTITIES / 100);
   const ms: number[] = [];
-  for (let i = 0; i < READS + 200; i++) {
+  let before = process.cpuUsage();
+  for (let i = 0; i < READS + WARM; i++) {
+    if (i === WARM) before = process.cpuUsage();
     const keys = Array.from({ length: 200 }, (_, k) => ({ id: `user-${((i * 7919 + k * 31) % due) * 100}` }));
     const started = performance.now();
-    const { vectors } = await readFeatures(store, namespace, keys, AT);
+    const found = await reader.read(keys, () => AT);
     const took = performance.now() - started;
-    if (vectors.some(({ values: own }) => own.f19 === null)) throw new Error('a value is missing');
-    if (i >= 200) ms.push(took);
+    const last = found?.columns[FEATURES - 1];
+    if (!last || (last as Float64Array).some(Number.isNaN)) throw new Error('a value is missing');
+    if (i >= WARM) ms.push(took);
   }
-  report(`${name} read 200 × ${FEATURES}`, ms);
+  const { user, system } = process.cpuUsage(before);
+  report(`${name} read 200 × ${FEATURES}`, ms, `, ${((user + system) / 1e3 / READS).toFixed(2)} ms of CPU each`);
 }
 
-function report(what: string, ms: number[]): void {
+function report(what: string, ms: number[], more = ''): void {
   const sorted = ms.toSorted((a, b) => a - b);
   const at = (share: number) => (sorted[Math.floor(sorted.length * share)] as number).toFixed(2);
-  console.log(`${what}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms (${sorted.length} reads)`);
+  console.log(`${what}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms (${sorted.length} reads${more})`);
 }
 
 async function feast(python: string, folder: string, port: number): Promise<void> {

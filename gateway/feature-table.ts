@@ -1,5 +1,6 @@
 /** Rows of features on their way to the model: packed by column, so that they cross to a thread in one piece. */
 import type { OnlineValue } from '../core/features/online-store.ts';
+import type { FeatureColumns } from '../core/features/read-features.ts';
 import type { ModelInput } from '../core/onnx/session.ts';
 import type { FeatureInfo } from '../core/spec/artifacts.ts';
 
@@ -30,6 +31,40 @@ export function packRows(
   }
   const categories = names.categories.map((name) => rows.map((values) => textOf(values[name])));
   return { rows: rows.length, numbers, categories };
+}
+
+/**
+ * Writes what was looked up into a packed table, where a row did not bring the value itself. `rows`: which of the table they are.
+ * @returns features that are missing after that, by view
+ */
+export function fillRows(
+  features: readonly FeatureInfo[],
+  table: FeatureTable,
+  found: Pick<FeatureColumns, 'features' | 'columns'>,
+  rows: readonly { position: number; given: Readonly<Record<string, unknown>> }[],
+): Record<string, number> {
+  const places = { number: 0, category: 0 };
+  const missing: Record<string, number> = {};
+  for (const { name, kind, view } of features) {
+    const column = places[kind]++;
+    const texts = kind === 'category' ? (table.categories[column] as (string | null)[]) : undefined;
+    const from = found.columns[found.features.findIndex((one) => one.name === name)];
+    let absent = 0;
+    for (let i = 0; i < rows.length; i++) {
+      const { position, given } = rows[i] as (typeof rows)[number];
+      const value = name in given ? undefined : from?.[i];
+      if (texts) {
+        if (value !== undefined) texts[position] = textOf(value);
+        if (texts[position] === null) absent += 1;
+        continue;
+      }
+      const at = column * table.rows + position;
+      if (value !== undefined) table.numbers[at] = asFeature(value);
+      if (Number.isNaN(table.numbers[at])) absent += 1;
+    }
+    if (absent > 0) missing[view] = (missing[view] ?? 0) + absent;
+  }
+  return missing;
 }
 
 /** What float32 cannot hold is missing, as it was when the model was trained. 1e300 → NaN */

@@ -1,12 +1,11 @@
 /** Completes instances that name an entity: what they do not bring comes from the online store. */
 import { onlineNamespace, readLayout } from '../core/features/online-layout.ts';
 import type { OnlineStore } from '../core/features/online-store.ts';
-import { readFeaturesOf } from '../core/features/read-features.ts';
+import { createFeatureReader, type FeatureColumns, type FeatureReader } from '../core/features/read-features.ts';
 import type { FeatureInfo } from '../core/spec/artifacts.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
-import type { FeatureTable } from './feature-table.ts';
-import { packRows } from './feature-table.ts';
+import { type FeatureTable, fillRows, packRows } from './feature-table.ts';
 import { shown } from './http-errors.ts';
 import type { Instance } from './instances.ts';
 
@@ -36,26 +35,27 @@ export function createFeatureLookup(
   features: FeatureInfo[],
 ): FeatureLookup {
   const namespace = onlineNamespace(name, spine, views);
+  let reader: FeatureReader | undefined;
 
-  async function vectorsOf(asked: { instance: Instance; position: number }[], asOf: string | undefined) {
-    const layout = await readLayout(store(), namespace);
-    if (!layout) {
+  async function lookUp(asked: readonly Asked[], asOf: string | undefined): Promise<FeatureColumns> {
+    reader ??= createFeatureReader(store(), namespace);
+    const keys = asked.map(({ key }) => key);
+    const read = await reader.read(keys, (materialised) => timeOf(materialised, asOf));
+    if (!read) {
       const message = `No online features of ${name} were materialised for the champion's views yet.`;
       throw new RefitError('REFIT_ENTITY_UNKNOWN', message, { model: name });
     }
-    const keys = asked.map(({ instance }) => instance.key ?? {});
-    const { vectors } = await readFeaturesOf(store(), layout, keys, timeOf(layout.asOf, asOf));
-    const unknown = asked.filter((_, i) => !vectors[i]?.found);
+    const unknown = asked.filter((_, i) => !read.found[i]);
     const [first] = unknown;
     if (first) {
       const more = unknown.length > 1 ? `, and ${unknown.length - 1} more,` : '';
       throw new RefitError(
         'REFIT_ENTITY_UNKNOWN',
-        `The entity ${shown(JSON.stringify(first.instance.key), 300)} of instances[${first.position}]${more} has no online features as of ${layout.asOf}.`,
-        { asOf: layout.asOf, instances: unknown.slice(0, 100).map(({ position }) => position) },
+        `The entity ${shown(JSON.stringify(first.key), 300)} of instances[${first.position}]${more} has no online features as of ${read.asOf}.`,
+        { asOf: read.asOf, instances: unknown.slice(0, 100).map(({ position }) => position) },
       );
     }
-    return vectors;
+    return read;
   }
 
   /** The store holds the newest values only: of an earlier time it knows too much. */
@@ -83,20 +83,20 @@ export function createFeatureLookup(
       return { asOf: layout.asOf, newestMs };
     },
     async complete(instances, asOf) {
-      const asked = instances.flatMap((instance, position) => (instance.lookUp ? [{ instance, position }] : []));
       const rows = instances.map(({ given }) => given);
-      const missing: Record<string, number> = {};
-      if (asked.length > 0) {
-        for (const [i, { values }] of (await vectorsOf(asked, asOf)).entries()) {
-          const { instance, position } = asked[i] as (typeof asked)[number];
-          const row = { ...values, ...instance.given };
-          rows[position] = row;
-          for (const { name: feature, view } of features) {
-            if ((row[feature] ?? null) === null) missing[view] = (missing[view] ?? 0) + 1;
-          }
-        }
-      }
-      return { table: packRows(features, rows), missing };
+      const table = packRows(features, rows);
+      const asked = instances.flatMap(({ lookUp: wanted, key, given }, position): Asked[] => {
+        return wanted ? [{ key: key ?? {}, given, position }] : [];
+      });
+      if (asked.length === 0) return { table, missing: {} };
+      return { table, missing: fillRows(features, table, await lookUp(asked, asOf), asked) };
     },
   };
+}
+
+interface Asked {
+  key: Record<string, string>;
+  given: Instance['given'];
+  /** Among the instances of the request. */
+  position: number;
 }

@@ -33,15 +33,30 @@ export function aggregateValues(of: Pick<Aggregate, 'fn' | 'q'>, values: readonl
     const last = present[present.length - 1] as string | number;
     return typeof last === 'number' ? Math.fround(last) : last;
   }
-  const numbers = present as number[];
-  // Adding 0 makes 0 of -0, here and below, which would be another value to who compares bits.
-  if (fn === 'min' || fn === 'max')
-    return Math.fround(numbers.reduce((a, b) => (fn === 'min' ? Math.min(a, b) : Math.max(a, b)))) + 0;
-  if (fn === 'quantile') {
-    const sorted = Float64Array.from(numbers).sort();
-    return interpolated(sorted.length, of.q ?? 0.5, (index) => sorted[index] as number);
+  return aggregateNumbers(of, present as number[], present.length);
+}
+
+/** As `aggregateValues`, over the first `n` of some numbers of which none is missing; in one pass, and without objects. */
+export function aggregateNumbers(
+  { fn, q = 0.5 }: Pick<Aggregate, 'fn' | 'q'>,
+  values: ArrayLike<number>,
+  n: number,
+): number | null {
+  if (fn === 'count') return n;
+  if (fn === 'distinct') return new Set(Array.prototype.slice.call(values, 0, n)).size;
+  if (n === 0) return null;
+  if (fn === 'last') return Math.fround(values[n - 1] as number);
+  if (fn === 'min' || fn === 'max') {
+    let found = values[0] as number;
+    for (let i = 1; i < n; i++) found = Math[fn](found, values[i] as number);
+    // Adding 0 makes 0 of -0, here and below, which would be another value to who compares bits.
+    return Math.fround(found) + 0;
   }
-  return fromSums(fn, numbers);
+  if (fn === 'quantile') {
+    const sorted = Float64Array.from(Array.prototype.slice.call(values, 0, n) as number[]).sort();
+    return interpolated(n, q, (index) => sorted[index] as number);
+  }
+  return fromSums(fn, values, n);
 }
 
 /** Quantile of `n` ordered values, in a straight line between neighbours (type 7 of Hyndman and Fan, as NumPy's default). */
@@ -52,11 +67,21 @@ export function interpolated(n: number, q: number, at: (index: number) => number
   return Math.fround(below + (above - below) * (position - Math.floor(position))) + 0;
 }
 
-function fromSums(fn: Aggregate['fn'], values: number[]): number | null {
-  const steps = values.map((value) => toSteps(value, scaleOf(fn)));
-  const sum = steps.reduce((a, b) => a + b, 0n);
-  const squares = fn === 'std' ? steps.reduce((a, b) => a + b * b, 0n) : 0n;
-  return fromTotals(fn, { n: steps.length, sum, squares });
+function fromSums(fn: Aggregate['fn'], values: ArrayLike<number>, n: number): number | null {
+  const scale = scaleOf(fn);
+  if (fn !== 'std') {
+    // Steps are whole numbers: while their sum is a safe integer, adding doubles is exact.
+    let sum = 0;
+    for (let i = 0; i < n && Number.isSafeInteger(sum); i++) sum += wholeSteps(values[i] as number, scale);
+    if (Number.isSafeInteger(sum)) return Math.fround(fn === 'sum' ? sum / scale : sum / n / scale) + 0;
+  }
+  let [sum, squares] = [0n, 0n];
+  for (let i = 0; i < n; i++) {
+    const steps = toSteps(values[i] as number, scale);
+    sum += steps;
+    if (fn === 'std') squares += steps * steps;
+  }
+  return fromTotals(fn, { n, sum, squares });
 }
 
 /** `sum`, `avg`, `share` or `std` of `n` > 0 values, from the sums of their steps and of the squares of these. */
@@ -78,9 +103,13 @@ export function fromTotals(
 
 /** Whole steps of a value, rounded half away from zero, as SQL's round(). */
 export function toSteps(value: number, scale: number): bigint {
+  return BigInt(wholeSteps(value, scale));
+}
+
+function wholeSteps(value: number, scale: number): number {
   const scaled = value * scale;
   const whole = Math.trunc(scaled);
-  return BigInt(Math.abs(scaled - whole) >= 0.5 ? whole + Math.sign(scaled) : whole);
+  return Math.abs(scaled - whole) >= 0.5 ? whole + Math.sign(scaled) : whole;
 }
 
 /** As DuckDB turns its 128-bit integers into doubles: the halves one by one. */

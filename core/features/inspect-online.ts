@@ -2,6 +2,7 @@
 import { RefitError } from '../spec/errors.ts';
 import { nearest } from '../spec/nearest.ts';
 import type { FeatureView } from '../spec/pipeline.ts';
+import { columnOf, valueAt } from './feature-column.ts';
 import { isJoined } from './feature-columns.ts';
 import { answerer } from './online-answer.ts';
 import { entityKey, type OnlineLayout, type OnlineLookup, readLayout } from './online-layout.ts';
@@ -63,9 +64,9 @@ export async function inspectOnline(store: OnlineStore, request: InspectRequest)
     layout.lookups.map(async (lookup, position) => {
       const own = layout.entity.features.length + position;
       const wanted = entity ? (entity.values[own] as string | null) : viewKey(views, lookup.view, request.key);
-      const [row] = await read(store, lookup.id, wanted);
+      const bytes = wanted === null ? undefined : await bytesOf(store, lookup.id, wanted);
       const asked = entity !== undefined || wanted !== null;
-      return { found: row !== undefined, features: servedLookup(lookup, row, asked, at) };
+      return { found: bytes !== undefined, features: servedLookup(lookup, bytes, asked, at) };
     }),
   );
   const shown = [...servedEntity(layout, entity), ...looked.flatMap(({ features }) => features)];
@@ -81,6 +82,14 @@ export async function inspectOnline(store: OnlineStore, request: InspectRequest)
 
 async function read(store: OnlineStore, id: string, key: string | null): Promise<(OnlineRow | undefined)[]> {
   return key === null ? [undefined] : store.get(id, [key]);
+}
+
+async function bytesOf(store: OnlineStore, id: string, key: string): Promise<Buffer | undefined> {
+  let found: Buffer | undefined;
+  await store.scan(id, [key], (bytes) => {
+    found = Buffer.from(bytes.subarray(0, bytes.length));
+  });
+  return found;
 }
 
 /** Null where the key's columns are not those of the spine. */
@@ -125,15 +134,23 @@ function servedEntity({ entity: { features }, asOf }: OnlineLayout, row: OnlineR
 }
 
 /** `asked`: there is a key to ask by; otherwise nothing is known, not even that there are no rows. */
-function servedLookup(lookup: OnlineLookup, row: OnlineRow | undefined, asked: boolean, at: string): ServedFeature[] {
-  const { values, eventAtUs, expired } = answerer(lookup, at)(row);
+function servedLookup(lookup: OnlineLookup, bytes: Buffer | undefined, asked: boolean, at: string): ServedFeature[] {
   const ttl = lookup.read.kind === 'latest' ? (lookup.read.ttl ?? null) : null;
+  const answer = answerer(lookup, at);
+  const filled = (evenExpired: boolean) => {
+    const columns = lookup.features.map(({ kind }, i) => columnOf(kind, asked ? (lookup.absent[i] ?? null) : null));
+    const eventUs = bytes ? answer.fill(bytes, lookup.view, columns, 0, evenExpired) : -Infinity;
+    return { values: columns.map((column) => valueAt(column, 0)), eventUs };
+  };
+  const { values, eventUs } = filled(false);
+  const stored = filled(true).values;
+  const timed = Number.isFinite(eventUs);
   return lookup.features.map(({ name, view }, i) => ({
-    ...{ name, view, ttl, expired: expired !== undefined },
-    value: asked ? (values[i] ?? null) : null,
-    stored: asked ? ((expired ?? values)[i] ?? null) : null,
-    eventAt: eventAtUs === null ? null : new Date(eventAtUs / 1000).toISOString().replace('.000Z', 'Z'),
-    ageSeconds: eventAtUs === null ? null : Math.round(Date.parse(at) / 1000 - eventAtUs / 1e6),
+    ...{ name, view, ttl, expired: timed && answer.isExpired(eventUs) },
+    value: values[i] ?? null,
+    stored: stored[i] ?? null,
+    eventAt: timed ? new Date(eventUs / 1000).toISOString().replace('.000Z', 'Z') : null,
+    ageSeconds: timed ? Math.round(Date.parse(at) / 1000 - eventUs / 1e6) : null,
   }));
 }
 

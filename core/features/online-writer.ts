@@ -5,7 +5,6 @@ import type { AggregateValue } from './aggregate.ts';
 import type { Spine } from './compile.ts';
 import type { KeyPair } from './join-keys.ts';
 import { RowKeeper } from './keep-rows.ts';
-import { packKept } from './kept-rows.ts';
 import { entityKey } from './online-layout.ts';
 import type { OnlinePart } from './online-parts.ts';
 import type { Stamp } from './online-places.ts';
@@ -52,21 +51,31 @@ export function createOnlineWriter(
       let newestUs: number | undefined;
       let batch: OnlineRow[] = [];
       let bytes = 0;
+      // One batch is on its way while the next one is gathered.
+      let underWay = Promise.resolve();
+      const write = async (rows: OnlineRow[], nextId: number, newest: number | undefined) => {
+        await put(view, rows);
+        await written(nextId, newest);
+      };
       const flush = async (nextId: number) => {
+        await underWay;
         signal?.throwIfAborted();
-        await put(view, batch);
-        await written(nextId, newestUs);
+        underWay = write(batch, nextId, newestUs);
+        // Thrown where it is awaited.
+        underWay.catch(() => undefined);
         [batch, bytes, newestUs] = [[], 0, undefined];
       };
-      for await (const { id, key, keeper } of keyedRows(db, keptRowsSql(part, keys, asOf, fromId), part, asOfUs)) {
-        if (keeper.isEmpty && !empty) continue;
-        if (keeper.newestUs !== undefined) newestUs = Math.max(newestUs ?? keeper.newestUs, keeper.newestUs);
-        const values = packKept(keeper.rows());
-        batch.push({ key, values, ...times });
-        bytes += values.reduce<number>((sum, value) => sum + (value instanceof Uint8Array ? value.byteLength : 0), 0);
-        if (batch.length >= BATCH_KEYS || bytes >= BATCH_BYTES) await flush(id + 1);
+      for await (const gathered of keyedRows(db, keptRowsSql(part, keys, asOf, fromId), part, asOfUs)) {
+        for (const { id, key, values, newest, isEmpty } of gathered) {
+          if (isEmpty && !empty) continue;
+          if (newest !== undefined) newestUs = Math.max(newestUs ?? newest, newest);
+          batch.push({ key, values, ...times });
+          for (const value of values) bytes += value instanceof Uint8Array ? value.byteLength : 0;
+          if (batch.length >= BATCH_KEYS || bytes >= BATCH_BYTES) await flush(id + 1);
+        }
       }
       await flush(Number.MAX_SAFE_INTEGER);
+      await underWay;
     },
     /** Spine rows: their fields, then the key of each look-up. @returns how many */
     async writeEntities(id: string, key: string[], spine: Spine, lookups: KeyPair[][]): Promise<number> {
@@ -98,30 +107,42 @@ function texts(row: StoredValue[], start: number, length: number): (string | nul
 interface KeyedRows {
   id: number;
   key: string;
-  keeper: RowKeeper;
+  values: StoredValue[];
+  /** Event time of the newest row that happened. */
+  newest: number | undefined;
+  isEmpty: boolean;
 }
 
-/** The rows of each key, gathered; one key at a time is in memory. */
-async function* keyedRows(db: DuckDb, sql: string, part: OnlinePart, asOfUs: number): AsyncGenerator<KeyedRows> {
+/** The rows of each key, gathered and packed; one key at a time is in memory, and those that a chunk of rows completes. */
+async function* keyedRows(db: DuckDb, sql: string, part: OnlinePart, asOfUs: number): AsyncGenerator<KeyedRows[]> {
   const parts = part.keys.length;
-  let current: KeyedRows | undefined;
+  const keeper = new RowKeeper(part.lookup, asOfUs);
+  let current: { id: number; key: string } | undefined;
+  const done = ({ id, key }: { id: number; key: string }): KeyedRows => {
+    return { id, key, values: keeper.packed(), newest: keeper.newestUs, isEmpty: keeper.isEmpty };
+  };
   for await (const chunk of chunks(db, sql)) {
     const numbers = (column: number) => (chunk.getColumnVector(column) as unknown as { items: Float64Array }).items;
     const [ids, events, knowns] = [numbers(0), numbers(1), numbers(2)];
     const keys = part.keys.map((_key, i) => chunk.getColumnVector(LEADING + i));
     const values = part.lookup.texts.map((text, i) => reader(chunk, LEADING + parts + i, text));
-    for (let row = 0; row < chunk.rowCount; row++) {
+    const gathered: KeyedRows[] = [];
+    const rows = chunk.rowCount;
+    let row = 0;
+    const valueAt = (column: number) => values[column]?.(row) ?? null;
+    for (; row < rows; row++) {
       if (ids[row] !== current?.id) {
-        if (current) yield current;
+        if (current) gathered.push(done(current));
+        keeper.begin();
         const key = entityKey(keys.map((vector) => vector.getItem(row) as string | null)) as string;
-        current = { id: ids[row] as number, key, keeper: new RowKeeper(part.lookup, asOfUs) };
+        current = { id: ids[row] as number, key };
       }
       const knownUs = knowns[row] as number;
-      if (!Number.isNaN(knownUs))
-        current?.keeper.add(events[row] as number, knownUs, (column) => values[column]?.(row) ?? null);
+      if (!Number.isNaN(knownUs)) keeper.add(events[row] as number, knownUs, valueAt);
     }
+    yield gathered;
   }
-  if (current) yield current;
+  if (current) yield [done(current)];
 }
 
 /** Reads a column by row; NaN stands for a missing number. */

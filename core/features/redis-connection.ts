@@ -123,10 +123,11 @@ function clientKeeper(url: string, life: { patienceMs: number; closed: boolean }
     return made;
   }
 
+  let library: Library | undefined;
   return {
     /** A client that takes commands; none when that took until `deadline`, or will not happen: then `problem` says why. */
     async ready(deadline: number): Promise<{ client?: Client; problem?: unknown }> {
-      const library = await import('@redis/client');
+      library ??= await import('@redis/client');
       while (!life.closed) {
         const one = opened(library);
         if (one.isReady) return { client: one };

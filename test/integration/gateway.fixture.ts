@@ -116,7 +116,7 @@ async function route(blobs: BlobStore, { model, version }: VersionManifest): Pro
 /** Closes the store. */
 async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
   const namespace = onlineNamespace(model, SPINE, VIEWS);
-  const at = (iso: string) => ({ eventAtUs: Date.parse(iso) * 1000, knownAtUs: Date.parse(iso) * 1000 });
+  const timesAt = (iso: string) => ({ eventAtUs: Date.parse(iso) * 1000, knownAtUs: Date.parse(iso) * 1000 });
   const entity = { id: `${namespace}/entity`, features: FEATURES.slice(0, 2) };
   const weather = {
     ...{
@@ -131,14 +131,14 @@ async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
     newestUs: Date.parse('2013-12-31T22:00:00Z') * 1000,
   };
   const kept = (degrees: number, iso: string) => {
-    const times = Float64Array.of(Date.parse(iso) * 1000);
-    const rows = { eventsUs: times, knownUs: times, columns: [Float64Array.of(degrees)], tile: undefined };
-    return { values: packKept({ ...rows, untilUs: Infinity }), ...at(AS_OF) };
+    const at = Date.parse(iso) * 1000;
+    const rows = { numbers: Float64Array.of(at, at, degrees), texts: [], tile: undefined };
+    return { values: packKept({ ...rows, untilUs: Infinity }), ...timesAt(AS_OF) };
   };
   const key = (name: string) => entityKey([name]) as string;
   await store.put(entity.id, [
-    { key: key('A'), values: [1000, 'AA', key('JFK')], ...at(AS_OF) },
-    { key: key('B'), values: [500, 'UA', key('LGA')], ...at(AS_OF) },
+    { key: key('A'), values: [1000, 'AA', key('JFK')], ...timesAt(AS_OF) },
+    { key: key('B'), values: [500, 'UA', key('LGA')], ...timesAt(AS_OF) },
   ]);
   await store.put(weather.id, [
     { key: key('JFK'), ...kept(20, '2013-12-31T22:00:00Z') },

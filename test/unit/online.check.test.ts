@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { checkOnline } from '../../core/features/check-online.ts';
-import { packKept, unpackKept } from '../../core/features/kept-rows.ts';
+import { packKept } from '../../core/features/kept-rows.ts';
 import { materializeOnline } from '../../core/features/materialize.ts';
 import { entityKey, readLayout } from '../../core/features/online-layout.ts';
 import { iso } from './features.fixture.ts';
@@ -51,8 +51,8 @@ test('a value that differs is named, and an entity that is not there is counted'
   const lookup = layout?.lookups.find(({ view }) => view === 'last');
   const key = entityKey(['1']) as string;
   const [row] = await store.get(String(lookup?.id), [key]);
-  const kept = unpackKept(row?.values ?? [], [false]);
-  const values = packKept({ ...kept, columns: [Float64Array.of(99)] });
+  const numbers = Float64Array.of(Date.parse(iso(5)) * 1000, -Infinity, 99);
+  const values = packKept({ numbers, texts: [], tile: undefined, untilUs: Infinity });
   await store.put(String(lookup?.id), [
     { key, values, eventAtUs: row?.eventAtUs ?? 0, knownAtUs: row?.knownAtUs ?? 0 },
   ]);

@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { aggregateValues } from '../../core/features/aggregate.ts';
+import { columnOf, valueAt } from '../../core/features/feature-column.ts';
 import { RowKeeper } from '../../core/features/keep-rows.ts';
-import { packKept } from '../../core/features/kept-rows.ts';
 import { answerer } from '../../core/features/online-answer.ts';
 import type { OnlineLookup } from '../../core/features/online-layout.ts';
+import { packRow } from '../../core/features/online-row-bytes.ts';
 import { TILE_VALUES } from '../../core/features/tile.ts';
 import type { Aggregate } from '../../core/spec/pipeline.ts';
 
@@ -33,8 +34,12 @@ function answers(of: OnlineLookup, rows: Row[], bound: number) {
   const asOfUs = ORIGIN + 100 * HOUR;
   const keeper = new RowKeeper(of, asOfUs, bound);
   for (const [hour, value] of rows) keeper.add(ORIGIN + hour * HOUR, -Infinity, () => value);
-  const row = { key: 'k', values: packKept(keeper.rows()), eventAtUs: asOfUs, knownAtUs: asOfUs };
-  return (hour: number) => answerer(of, at(hour))(row).values;
+  const bytes = packRow({ key: 'k', values: keeper.packed(), eventAtUs: asOfUs, knownAtUs: 1 });
+  return (hour: number) => {
+    const columns = MEASURES.map((_of, i) => columnOf('number', of.absent[i] ?? null));
+    answerer(of, at(hour)).fill(bytes, 'k', columns, 0);
+    return columns.map((column) => valueAt(column, 0));
+  };
 }
 
 const row = fc.tuple(
