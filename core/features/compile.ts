@@ -14,6 +14,7 @@ import { derivedSql } from './derive.ts';
 import { type FeatureOutput, fieldOutputs } from './feature-columns.ts';
 import { joinKeys } from './join-keys.ts';
 import { type LatestPlan, latestLookups } from './latest-view.ts';
+import { SpineQuestions } from './questions.ts';
 import { type Expression, type SourceTable, type SourceTables, sourceOf } from './source-table.ts';
 import { planWindow, windowFeatures, windowSql } from './window-view.ts';
 
@@ -40,6 +41,7 @@ export interface JoinRequest {
 
 /** Joins views to a spine. @throws RefitError REFIT_PIPELINE_INVALID, REFIT_EXPRESSION_INVALID */
 export async function joinViews({ spine, views, sources }: JoinRequest): Promise<JoinedViews> {
+  const questions = new SpineQuestions(spine.relation);
   const features: FeatureInfo[] = [];
   const joins: string[] = [];
   const columns = new Map(
@@ -69,7 +71,7 @@ export async function joinViews({ spine, views, sources }: JoinRequest): Promise
       joinAll(await windowSql(plan, spine.relation), windowFeatures(plan));
     } else {
       const plan = await compileLatest(view, sources, spine.columns);
-      const lookups = await latestLookups(plan, spine.relation);
+      const lookups = await latestLookups(plan, questions);
       joinAll(
         lookups.map(({ outputs, sql }) => ({ names: outputs.map(({ name }) => name), sql })),
         plan.outputs.map(({ feature }) => feature),

@@ -10,7 +10,8 @@ import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
 import type { Spine } from './compile.ts';
 import { type FeatureOutput, fieldOutputs, identifiers, isJoined, type Output } from './feature-columns.ts';
 import { joinKeys } from './join-keys.ts';
-import { latestLookups } from './latest-view.ts';
+import { latestLookups, type Wanted } from './latest-view.ts';
+import { SpineQuestions } from './questions.ts';
 import { type Expression, knownSql, type SourceTable } from './source-table.ts';
 
 export interface SpineRequest {
@@ -126,7 +127,7 @@ export async function foreignSpine(db: DuckDb, request: ForeignSpineRequest): Pr
   const types = new Map(described.map(({ column_name, column_type }) => [column_name, column_type]));
   const fields = await spineFields(request);
   const missing = [...joinColumns(request)].filter(([name]) => !types.has(name));
-  const outputs: Output[] = [
+  const outputs: Wanted[] = [
     ...missing.map(([name, { sql, known }]) => ({ name, sql, known })),
     ...fields.map((field) => ({ ...field, name: `__field_${field.name}` })),
   ];
@@ -134,7 +135,10 @@ export async function foreignSpine(db: DuckDb, request: ForeignSpineRequest): Pr
   if (outputs.length > 0) {
     const by = Object.fromEntries(spec.key.map((name) => [name, name]));
     const keys = joinKeys(by, types, source, 'spine.key');
-    const lookups = await latestLookups({ source, keys, event: undefined, outputs }, identifier(given));
+    const lookups = await latestLookups(
+      { source, keys, event: undefined, outputs },
+      new SpineQuestions(identifier(given)),
+    );
     joined.push(
       ...lookups.map((lookup, i) => {
         const names = identifiers(lookup.outputs.map(({ name }) => name));

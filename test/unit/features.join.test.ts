@@ -57,6 +57,9 @@ async function load(db: DuckDb, facts: Fact[], asked: Asked[], asOf: number, ref
   return { sources, spine };
 }
 
+/** With so little memory, questions are answered one by one. */
+const tight = (db: DuckDb): DuckDb => ({ ...db, memoryBytes: 1 });
+
 async function join(
   db: DuckDb,
   views: FeatureView[],
@@ -90,6 +93,7 @@ const world = fc.record({
   facts: fc.array(fact, { maxLength: 14 }),
   asked: fc.array(fc.record({ key, at: fc.integer({ min: 0, max: 14 }) }), { minLength: 1, maxLength: 14 }),
   asOf: fc.integer({ min: 6, max: 14 }),
+  ample: fc.boolean(),
 });
 
 /** Facts of which some are deleted or replaced. */
@@ -105,12 +109,14 @@ const fields = [
   { name: 'fx', expr: 'x' },
   { name: 'fy', expr: 'y' },
 ];
+/** A text that is known with x. */
+const written = { name: 'tx', expr: 'x::VARCHAR' };
 
 describe('against a plain reading of the definition, on random tables with ties, late rows and missing keys', () => {
   test('latest: with and without a ttl, by own and declared event time, of reference tables', async () => {
     await withDuckDb({ scratch }, async (db) => {
       await fc.assert(
-        fc.asyncProperty(world, fc.integer({ min: 1, max: 5 }), async ({ facts, asked, asOf }, ttl) => {
+        fc.asyncProperty(world, fc.integer({ min: 1, max: 5 }), async ({ facts, asked, asOf, ample }, ttl) => {
           const plain: FeatureView = { kind: 'latest', name: 'plain', source: 'facts', by: BY, fields };
           const short: FeatureView = {
             ...{ kind: 'latest', name: 'short', source: 'facts', by: BY, on: 'happened', ttl: `${ttl}h` },
@@ -122,7 +128,8 @@ describe('against a plain reading of the definition, on random tables with ties,
           ]);
           // A table without a single event would be a reference table.
           const events = [...facts, { ...row(0, 0, 0), key: 'of nobody' }];
-          expect(await join(db, [plain, short], await load(db, events, asked, asOf))).toEqual(expected);
+          const memory = ample ? db : tight(db);
+          expect(await join(db, [plain, short], await load(memory, events, asked, asOf))).toEqual(expected);
           const reference = asked.map((row) =>
             (['x', 'y'] as const).map((column) => latestOracle(facts, row, { asOf, column, reference: true })),
           );
@@ -141,9 +148,16 @@ describe('against a plain reading of the definition, on random tables with ties,
         fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
       ] as const;
       await fc.assert(
-        fc.asyncProperty(...given, async ({ facts, asked, asOf }, ahead, ttl) => {
+        fc.asyncProperty(...given, async ({ facts, asked, asOf, ample }, ahead, ttl) => {
           const view: FeatureView = {
-            ...{ kind: 'latest', name: 'v', source: 'facts', by: BY, fields, age: [{ name: 'old', unit: 'h' }] },
+            ...{
+              kind: 'latest',
+              name: 'v',
+              source: 'facts',
+              by: BY,
+              fields: [...fields, written],
+              age: [{ name: 'old', unit: 'h' }],
+            },
             ...(ahead > 0 ? { ahead: `${ahead}h` } : {}),
             ...(ttl ? { ttl: `${ttl}h` } : {}),
           };
@@ -151,10 +165,12 @@ describe('against a plain reading of the definition, on random tables with ties,
           const expected = asked.map((row) => {
             const newest = newestOracle(facts, row, { ...options, column: undefined });
             const values = (['x', 'y'] as const).map((column) => latestOracle(facts, row, { ...options, column }));
-            return [...values, newest ? ageOf('h', row.at * HOUR_US, (newest.event as number) * HOUR_US) : null];
+            const text = values[0] == null ? null : Number.isInteger(values[0]) ? `${values[0]}.0` : String(values[0]);
+            return [...values, text, newest ? ageOf('h', row.at * HOUR_US, (newest.event as number) * HOUR_US) : null];
           });
           const events = [...facts, { ...row(0, 0, 0), key: 'of nobody' }];
-          expect(await join(db, [view], await load(db, events, asked, asOf))).toEqual(expected);
+          const memory = ample ? db : tight(db);
+          expect(await join(db, [view], await load(memory, events, asked, asOf))).toEqual(expected);
           const reference: FeatureView = { kind: 'latest', name: 'r', source: 'facts', by: BY, fields };
           const always = asked.map((row) =>
             (['x', 'y'] as const).map((column) => latestOracle(facts, row, { asOf, column, reference: true })),
@@ -302,6 +318,22 @@ describe('by example', () => {
       // The window of an hour, of which the newest 90 s have no x yet: ten values 0 … 0.9, each as often as the others.
       expect(found[40_000]).toEqual([3600, Math.fround(0.45), Math.fround(0.1 * (39_910 % 10))]);
       expect(found).toHaveLength(50_000);
+    });
+  });
+
+  test('a key with all its rows and questions at one instant costs no more than others; known last wins, then the greater value', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      const { sources, spine } = await load(db, [row(0, 0, 0)], [{ key: 'a', at: 0 }], 1_000_000);
+      await db.run(`CREATE OR REPLACE TABLE facts AS SELECT 'a' AS key, ${time(1)} AS happened, i AS x, i AS y, ${time(1)} AS __known_0,
+        ${time(2)} - to_seconds(i) AS __known_1, __known_0 AS __known_2, happened AS __event_at, 'infinity'::TIMESTAMP AS __bad_known_at
+        FROM range(50000) r(i)`);
+      await db.run(
+        `CREATE OR REPLACE TABLE spine AS SELECT i AS __row, ${time(2)} AS __at, 'a' AS id FROM range(50000) r(i)`,
+      );
+      const view: FeatureView = { kind: 'latest', name: 'v', source: 'facts', by: BY, fields };
+      const found = await join(db, [view], { sources, spine });
+      expect(found).toHaveLength(50_000);
+      expect(new Set(found.map((values) => values.join()))).toEqual(new Set(['0,49999']));
     });
   });
 
