@@ -10,7 +10,7 @@ import { RefitError } from '../spec/errors.ts';
 import { getOrDamage } from '../store/damage.ts';
 import { digestOf } from '../store/digest.ts';
 import type { ObjectStore } from '../store/ports.ts';
-import { parseJson, writeJson } from './json-object.ts';
+import { parseJson, untilSettled, writeJson } from './json-object.ts';
 import { AuditEntry, Routing } from './schemas.ts';
 
 const GENESIS = '0'.repeat(64);
@@ -63,6 +63,33 @@ export async function readAudit(objects: ObjectStore, model: string): Promise<Au
     );
   }
   return entries;
+}
+
+/** Entries that moved routing. */
+export const isMove = ({ action }: AuditEntry): boolean => action === 'promote' || action === 'rollback';
+
+/** Entries that say what becomes of their version; a pause and its end say nothing of it. */
+export const isDecision = (entry: AuditEntry): boolean => isMove(entry) || entry.action === 'reject';
+
+/**
+ * Adds the entry of a decision, once: who tries again is told the entry that stands there. `judge` sees the entries that it will
+ * follow, and answers with it, or with why there is none to add; it is asked again when others were faster.
+ * @throws RefitError REFIT_CONFLICT, REFIT_REGISTRY_DAMAGED, and what `judge` throws
+ */
+export function decideOnce<Instead extends { moved: false }>(
+  objects: ObjectStore,
+  { model, decisionId }: Pick<AuditEntry, 'model' | 'decisionId'>,
+  judge: (entries: AuditEntry[]) => Promise<AuditDraft | Instead>,
+): Promise<{ moved: true; entry: AuditEntry } | Instead> {
+  return untilSettled(`audit/${model}`, async () => {
+    const entries = await readAudit(objects, model);
+    const known = entries.find((entry) => entry.decisionId === decisionId);
+    if (known) return { moved: true, entry: known };
+    const judged = await judge(entries);
+    if ('moved' in judged) return judged;
+    const entry = await appendAfter(objects, entries, judged);
+    return entry && { moved: true, entry };
+  });
 }
 
 /** Adds an entry after those that were read. @returns undefined when somebody else added one meanwhile: read again. */

@@ -5,7 +5,7 @@
 import type { GateResult } from '../spec/evaluation.ts';
 import type { Verdict } from '../spec/run.ts';
 import type { ObjectStore } from '../store/ports.ts';
-import { readAudit } from './audit.ts';
+import { isDecision, readAudit } from './audit.ts';
 import { type Decision, pauseOf, promote, RULE, readRouting, reject, settleRouting } from './routing.ts';
 import type { AuditEntry } from './schemas.ts';
 import { findBar } from './status.ts';
@@ -64,7 +64,7 @@ export async function decideVersion(objects: ObjectStore, request: DecisionReque
   const bar = await findBar(objects, model, version);
   // The last word counts: what was promoted may have been rolled back since, and what was barred brought back.
   const entries = await readAudit(objects, model);
-  const earlier = entries.findLast((entry) => entry.version === version && DECISIONS.includes(entry.action));
+  const earlier = entries.findLast((entry) => entry.version === version && isDecision(entry));
   if (earlier) {
     // What this request's gates or its person say comes too late; a promotion that was cut off is finished.
     if (earlier.action !== 'reject') await settleRouting(objects, model);
@@ -79,9 +79,6 @@ export async function decideVersion(objects: ObjectStore, request: DecisionReque
   const outcome = await decide(objects, request);
   return 'due' in outcome ? outcome : told(objects, request, outcome);
 }
-
-/** Entries that say what becomes of their version; a pause and its end say nothing of it. */
-export const DECISIONS: readonly AuditEntry['action'][] = ['promote', 'reject', 'rollback'];
 
 async function told(objects: ObjectStore, request: DecisionRequest, entry: AuditEntry): Promise<Decided> {
   const isOwn = entry.runId === request.runId && entry.workflowId === request.workflowId;

@@ -4,9 +4,8 @@
  */
 import { RefitError } from '../spec/errors.ts';
 import type { ObjectStore } from '../store/ports.ts';
-import { appendAfter, readAudit } from './audit.ts';
+import { decideOnce, isMove } from './audit.ts';
 import { ROLLED_BACK } from './decide-version.ts';
-import { untilSettled } from './json-object.ts';
 import { championOf, newestMove, pauseOf, settleRouting } from './routing.ts';
 import type { AuditEntry, Champion } from './schemas.ts';
 import { barVersion, findBar, liftBar } from './status.ts';
@@ -20,24 +19,20 @@ export interface ByHand {
   reason: string;
 }
 
-const MOVES: AuditEntry['action'][] = ['promote', 'rollback'];
-
 export interface Moved {
   /** False where it was so before. */
   moved: boolean;
   entry: AuditEntry;
 }
+type Unmoved = Moved & { moved: false };
 
 /** Rolls back: the champion is barred and the version that served before it serves again; `version` says which one is meant.
  * A version that was rolled back already stays so. @throws RefitError REFIT_NOT_SERVING, REFIT_CONFLICT, REFIT_REGISTRY_DAMAGED */
 export async function rollBack(objects: ObjectStore, of: ByHand & { version?: number | undefined }): Promise<Moved> {
   const { model } = of;
-  const outcome = await untilSettled<Moved>(`audit/${model}`, async () => {
-    const entries = await readAudit(objects, model);
-    const known = entries.find(({ decisionId }) => decisionId === of.decisionId);
-    if (known) return { moved: true, entry: known };
+  const outcome = await decideOnce<Unmoved>(objects, of, async (entries) => {
     const from = championOf(entries);
-    const done = entries.findLast(({ version, action }) => version === of.version && MOVES.includes(action));
+    const done = entries.findLast((entry) => entry.version === of.version && isMove(entry));
     if (done?.action === 'rollback') return { moved: false, entry: done };
     if (!from || (of.version !== undefined && of.version !== from.version)) throw notServing(of, from);
     const to = await formerChampion(objects, model, entries);
@@ -45,12 +40,11 @@ export async function rollBack(objects: ObjectStore, of: ByHand & { version?: nu
       const message = `${model}@${from.version} cannot be rolled back: no version that served before it may serve again.`;
       throw new RefitError('REFIT_NOT_SERVING', message, { model, version: from.version });
     }
-    const entry = await appendAfter(objects, entries, {
+    return {
       ...of,
       ...{ action: 'rollback' as const, version: from.version, intent: { from, to }, at: new Date().toISOString() },
       ...{ gates: await gatesOf(objects, of, from.version), runId: '', workflowId: '' },
-    });
-    return entry && { moved: true, entry };
+    };
   });
   // After the entry, which decides by itself; whoever is stopped here is finished by the next attempt.
   const { version, by, reason, gates, at } = outcome.entry;
@@ -69,10 +63,7 @@ export async function rollOut(
   const { model, version } = of;
   const { sha256, asOf, seenUntil, key, gates } = await readManifest(objects, model, version);
   const to: Champion = { version, sha256, asOf, seenUntil, key };
-  const outcome = await untilSettled<Moved>(`audit/${model}`, async () => {
-    const entries = await readAudit(objects, model);
-    const known = entries.find(({ decisionId }) => decisionId === of.decisionId);
-    if (known) return { moved: true, entry: known };
+  const outcome = await decideOnce<Unmoved>(objects, of, async (entries) => {
     const newest = newestMove(entries);
     if (newest?.intent.to?.version === version) return { moved: false, entry: newest };
     const bar = await findBar(objects, model, version);
@@ -81,12 +72,11 @@ export async function rollOut(
       throw new RefitError('REFIT_VERSION_BARRED', message, { model, version, by: bar.by, reason: bar.reason });
     }
     const from = championOf(entries);
-    const entry = await appendAfter(objects, entries, {
+    return {
       ...hand,
       ...{ action: 'promote' as const, intent: { from, to }, at: new Date().toISOString() },
       ...{ gates, runId: '', workflowId: '' },
-    });
-    return entry && { moved: true, entry };
+    };
   });
   await liftBar(objects, model, version);
   await settleRouting(objects, model);
@@ -102,10 +92,7 @@ export const resumeModel = (objects: ObjectStore, of: ByHand): Promise<Moved> =>
 
 function mark(objects: ObjectStore, of: ByHand, action: 'pause' | 'resume'): Promise<Moved> {
   const { model } = of;
-  return untilSettled<Moved>(`audit/${model}`, async () => {
-    const entries = await readAudit(objects, model);
-    const known = entries.find(({ decisionId }) => decisionId === of.decisionId);
-    if (known) return { moved: true, entry: known };
+  return decideOnce<Unmoved>(objects, of, async (entries) => {
     const paused = pauseOf(entries);
     if (action === 'pause' && paused) return { moved: false, entry: paused };
     if (action === 'resume' && !paused) {
@@ -114,18 +101,8 @@ function mark(objects: ObjectStore, of: ByHand, action: 'pause' | 'resume'): Pro
     const champion = championOf(entries);
     const version = champion?.version ?? (await listVersions(objects, model)).at(-1) ?? 1;
     const intent = { from: champion, to: champion };
-    const draft = {
-      ...of,
-      action,
-      version,
-      intent,
-      gates: [],
-      at: new Date().toISOString(),
-      runId: '',
-      workflowId: '',
-    };
-    const entry = await appendAfter(objects, entries, draft);
-    return entry && { moved: true, entry };
+    const at = new Date().toISOString();
+    return { ...of, action, version, intent, gates: [], at, runId: '', workflowId: '' };
   });
 }
 

@@ -5,7 +5,7 @@
  */
 import type { GateResult } from '../spec/evaluation.ts';
 import type { ObjectStore } from '../store/ports.ts';
-import { appendAfter, readAudit } from './audit.ts';
+import { decideOnce, isMove, readAudit } from './audit.ts';
 import { readJson, untilSettled, writeJson } from './json-object.ts';
 import { type AuditEntry, type Champion, Routing } from './schemas.ts';
 import { barVersion, findBar, liftBar } from './status.ts';
@@ -35,7 +35,13 @@ export interface Decision {
  */
 type Refused = 'barred' | 'older' | 'unchanged' | 'overtaken' | 'paused';
 
-export type Promotion = { moved: true; entry: AuditEntry } | { moved: false; refused: Refused; reason: string };
+interface Refusal {
+  moved: false;
+  refused: Refused;
+  reason: string;
+}
+
+export type Promotion = { moved: true; entry: AuditEntry } | Refusal;
 
 /** Routing of a model; undefined before its first promotion. @throws RefitError REFIT_REGISTRY_DAMAGED */
 export async function readRouting(objects: ObjectStore, model: string): Promise<Routing | undefined> {
@@ -57,18 +63,12 @@ export async function promote(
   const { model, version } = decision;
   const { sha256, asOf, seenUntil, key } = await readManifest(objects, model, version);
   const to: Champion = { version, sha256, asOf, seenUntil, key };
-  const promotion = await untilSettled<Promotion>(`audit/${model}`, async () => {
-    const entries = await readAudit(objects, model);
-    const known = entries.find(({ decisionId }) => decisionId === decision.decisionId);
-    if (known) return { moved: true, entry: known };
+  const promotion = await decideOnce<Refusal>(objects, decision, async (entries) => {
     const from = championOf(entries);
     if (against.from !== undefined && against.from !== (from?.version ?? null)) return refuse('overtaken', to, from);
     if (decision.by === RULE && pauseOf(entries)) return refuse('paused', to, from);
     const refused = (await findBar(objects, model, version)) ? refuse('barred', to, from) : refusal(to, from);
-    if (refused) return refused;
-    const draft = { ...decision, action: 'promote' as const, intent: { from, to }, at: now().toISOString() };
-    const entry = await appendAfter(objects, entries, draft);
-    return entry && { moved: true, entry };
+    return refused ?? { ...decision, action: 'promote', intent: { from, to }, at: now().toISOString() };
   });
   await settleRouting(objects, model, now);
   return promotion;
@@ -83,21 +83,19 @@ export async function reject(
   const { model, version, by, reason, gates } = decision;
   // The mark first: should we crash here, the version is barred already.
   await barVersion(objects, { model, version, by, reason, gates, at: now().toISOString() });
-  return untilSettled<AuditEntry>(`audit/${model}`, async () => {
-    const entries = await readAudit(objects, model);
-    const known = entries.find(({ decisionId }) => decisionId === decision.decisionId);
-    // It was promoted while we barred it: what the log says holds.
-    if (known?.action === 'promote') await liftBar(objects, model, version);
-    if (known) return known;
+  const { entry } = await decideOnce<never>(objects, decision, async (entries) => {
     const champion = championOf(entries);
     const intent = { from: champion, to: champion };
-    return appendAfter(objects, entries, { ...decision, action: 'reject', intent, at: now().toISOString() });
+    return { ...decision, action: 'reject', intent, at: now().toISOString() };
   });
+  // It was promoted while we barred it: what the log says holds.
+  if (entry.action === 'promote') await liftBar(objects, model, version);
+  return entry;
 }
 
 /** The newest entry that moved routing. */
 export function newestMove(entries: AuditEntry[]): AuditEntry | undefined {
-  return entries.findLast(({ action }) => action === 'promote' || action === 'rollback');
+  return entries.findLast(isMove);
 }
 
 /** Who serves by the log; null before the first promotion. */
@@ -111,12 +109,12 @@ export function pauseOf(entries: AuditEntry[]): AuditEntry | undefined {
   return last?.action === 'pause' ? last : undefined;
 }
 
-function refusal(to: Champion, from: Champion | null): Promotion | undefined {
+function refusal(to: Champion, from: Champion | null): Refusal | undefined {
   if (from?.version === to.version) return refuse('unchanged', to, from);
   return from && Date.parse(to.asOf) < Date.parse(from.asOf) ? refuse('older', to, from) : undefined;
 }
 
-function refuse(refused: Refused, to: Champion, from: Champion | null): Promotion {
+function refuse(refused: Refused, to: Champion, from: Champion | null): Refusal {
   const reason = {
     barred: `Version ${to.version} was rejected and is barred.`,
     older: `Version ${to.version} is as of ${to.asOf}, the champion (version ${from?.version}) as of ${from?.asOf}.`,

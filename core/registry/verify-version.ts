@@ -3,8 +3,7 @@ import type { VersionCheck } from '../spec/cli.ts';
 import { blobKey, isBlobRef } from '../store/blobs.ts';
 import { sha256 } from '../store/digest.ts';
 import type { BlobStore } from '../store/ports.ts';
-import { verifyAudit } from './audit.ts';
-import { DECISIONS } from './decide-version.ts';
+import { isDecision, verifyAudit } from './audit.ts';
 import { jsonBytes } from './json-object.ts';
 import { readRouting } from './routing.ts';
 import type { VersionManifest } from './schemas.ts';
@@ -87,7 +86,7 @@ async function decisions(
   const chain = check('audit log', problems.length === 0, `${entries.length} entries, none altered`, said);
   const champion = (await readRouting(objects, model).catch(() => undefined))?.champion;
   // A pause names the version that serves, but decides nothing about it.
-  const last = entries.findLast((entry) => entry.version === version && DECISIONS.includes(entry.action));
+  const last = entries.findLast((entry) => entry.version === version && isDecision(entry));
   const barred = (await findBar(objects, model, version).catch(() => undefined)) !== undefined;
   if (champion?.version === version) {
     const same = champion.sha256 === manifest?.sha256 && last?.action === 'promote';
