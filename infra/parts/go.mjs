@@ -1,4 +1,5 @@
 // Programs built with Go from a module of ours that pins them, for what no package registry has as a binary.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetupProblem } from './problem.mjs';
 import { elapsed, findAll, run, withElapsed } from './processes.mjs';
@@ -23,6 +24,27 @@ export async function goProblem(env, { title, otherwise = '' }) {
   // From 1.21 on Go fetches the newer toolchain that a module asks for, unless it is told not to.
   if (atLeast(number, OLDEST) || (atLeast(number, [1, 21]) && toolchain !== 'local')) return undefined;
   return new SetupProblem(`${title}: Go would build it, but this Go (${number || 'unknown'}) is too old.`, cure);
+}
+
+/** `needs` and `make` of a part that Go builds: where it cannot, nothing is begun. */
+export function builtWithGo({ env }, title, make) {
+  return {
+    async needs() {
+      const problem = await goProblem(env, { title });
+      return problem ? [problem] : [];
+    },
+    async make(log) {
+      const problem = await goProblem(env, { title });
+      if (problem) throw problem;
+      await make(log);
+    },
+  };
+}
+
+/** The release of a package that a module of ours pins, e.g. `v1.8.0`. */
+export function pinnedRelease({ root }, module, name) {
+  const text = readFileSync(join(root, module, 'go.mod'), 'utf8');
+  return new RegExp(`${name} (v\\S+)`).exec(text)?.[1];
 }
 
 /**

@@ -1,10 +1,9 @@
 // An S3 server for this machine (versitygw, which keeps objects as files of a folder), built with Go from the pinned module in
 // infra/s3-server. Optional: who has an S3 store needs none; the tests of that store and of the deployment's topology do.
-import { readFileSync } from 'node:fs';
 import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readJson, sha256, writeJson } from './files.mjs';
-import { goBuild, goProblem } from './go.mjs';
+import { builtWithGo, goBuild, pinnedRelease } from './go.mjs';
 import { place as realPlace, shown } from './place.mjs';
 import { SetupProblem } from './problem.mjs';
 import { run } from './processes.mjs';
@@ -22,18 +21,12 @@ export function s3ServerPart(place = realPlace) {
     async check() {
       const cure = 'Run `node infra/setup.mjs --only s3-server`.';
       const made = await readJson(`${program}.json`);
-      if (!made || made.release !== release(place) || !(await isWhole(program, made))) {
+      if (!made || made.release !== pinnedRelease(place, MODULE, PACKAGE) || !(await isWhole(program, made))) {
         return { ok: false, detail: `${TITLE} is not there`, cure };
       }
       return { ok: true, detail: `${TITLE} ${made.release} (${shown(place, program)})` };
     },
-    async needs() {
-      const problem = await goProblem(env, { title: TITLE });
-      return problem ? [problem] : [];
-    },
-    async make(log) {
-      const problem = await goProblem(env, { title: TITLE });
-      if (problem) throw problem;
+    ...builtWithGo(place, TITLE, async (log) => {
       const draft = `${program}.draft`;
       await mkdir(join(place.cache, 'bin'), { recursive: true });
       try {
@@ -43,23 +36,23 @@ export function s3ServerPart(place = realPlace) {
         const { ok } = await run(draft, ['--help'], { env, timeoutMs: 20_000 });
         if (!ok) throw new SetupProblem(`${TITLE}: what was made does not run on this machine.`, 'Run it again.');
         const { size, mtimeMs } = await stat(draft);
-        const stamp = { release: release(place), sha256: await sha256(draft), bytes: size, mtimeMs };
+        const stamp = {
+          release: pinnedRelease(place, MODULE, PACKAGE),
+          sha256: await sha256(draft),
+          bytes: size,
+          mtimeMs,
+        };
         await writeJson(`${program}.json`, stamp);
         await rename(draft, program);
       } finally {
         await rm(draft, { force: true });
       }
-    },
+    }),
   };
 }
 
 /** Where the program lies, whether it is there yet or not. */
 export const programIn = (cache) => join(cache, 'bin', 'versitygw');
-
-/** The release that the Go module pins, e.g. `v1.8.0`. */
-function release({ root }) {
-  return new RegExp(`${PACKAGE} (v\\S+)`).exec(readFileSync(join(root, MODULE, 'go.mod'), 'utf8'))?.[1];
-}
 
 /** An untouched file is trusted; a copied one is read. */
 async function isWhole(program, made) {

@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Progress, RunResult } from '../../core/spec/run.ts';
-import { createProject, type Project, refit, runJson, startRefit } from '../support/project.ts';
+import type { RunResult } from '../../core/spec/run.ts';
+import { createProject, type Project, refit, runJson } from '../support/project.ts';
 import { blocksOf } from '../support/services.ts';
 import { addTinyPipeline } from '../support/tiny-pipeline.ts';
+import { watchRun } from '../support/watched-run.ts';
 
 const projects: Project[] = [];
 async function project(): Promise<Project> {
@@ -44,19 +44,14 @@ describe('kill -9 of the worker in mid-extract', () => {
 
   test('is resumed: nothing lost, nothing twice, no orphan visible', async () => {
     const args = ['tiny', '--as-of', '2021-01-01'];
-    const { child, output, outcome } = startRefit(disturbed, ['run', ...args, '--json']);
-    const address = await until(() => /Temporal (127\.0\.0\.1:\d+)/.exec(output.stderr)?.[1]);
-    const connection = await Connection.connect({ address });
-    const workflow = new Client({ connection }).workflow.getHandle(/train\/\S+/.exec(output.stderr)?.[0] ?? '');
-    const done = async () => (await workflow.query<Progress>('progress').catch(() => undefined))?.partitions?.done;
-    const before = await until(async () => {
-      const seen = await done();
-      return seen !== undefined && seen >= 3 ? seen : undefined;
-    });
+    const run = await watchRun(disturbed, args);
+    const before = await run.reaches(
+      ({ partitions }) => partitions?.done,
+      (seen) => seen >= 3,
+    );
     expect(before).toBeLessThan(FILES);
-    process.kill(await workerOf(child.pid), 'SIGKILL');
-    const { code, stdout, stderr } = await outcome;
-    await connection.close();
+    await run.killWorker();
+    const { code, stdout, stderr } = await run.ended();
     expect(code, stderr).toBe(0);
     const result = JSON.parse(stdout) as RunResult;
     expect(result.stages[0]).toMatchObject({ name: 'extract', rows: 4_000 });
@@ -112,22 +107,4 @@ async function writeMonth(made: Project, month: number, salt = 0): Promise<void>
     });
   });
   await writeFile(path.join(made.path('data/orders'), `2024-0${month}.jsonl`), `${lines.join('\n')}\n`);
-}
-
-/** The worker among the children of the command, by the file it runs. */
-async function workerOf(parent: number | undefined): Promise<number> {
-  const children = (await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim().split(' ');
-  for (const pid of children) {
-    if (/\/worker\.js|workers\/all\.ts/.test(await readFile(`/proc/${pid}/cmdline`, 'utf8'))) return Number(pid);
-  }
-  throw new Error(`no worker among the children of ${parent}`);
-}
-
-async function until<T>(probe: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 2400; tries++) {
-    const found = await probe();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('did not happen within two minutes');
 }
