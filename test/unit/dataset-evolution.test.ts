@@ -199,6 +199,42 @@ describe('the profile of a snapshot', () => {
     expect((await publish(place, of, '2020-01-01T00:00:00Z', huge)).rows).toBe(5);
   });
 
+  it.each([1, 2, 400])('of %d rows of whatever types and values Parquet can hold is a profile', async (rows) => {
+    const place = await workplace();
+    const EDGES = {
+      largest: 'CASE i % 3 WHEN 0 THEN 1.7976931348623157e308 WHEN 1 THEN -1.7976931348623157e308 ELSE i END',
+      huge: '1e200 + i * 1e190',
+      odd: "CASE i % 3 WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN 'inf'::DOUBLE ELSE i END",
+      nothing: 'NULL::DOUBLE',
+      same: '7::FLOAT',
+      whole: 'CASE i % 2 WHEN 0 THEN 9223372036854775807 ELSE -9223372036854775807 END',
+      unsigned: '18446744073709551615::UBIGINT',
+      decimal: '12345678901234567890123456789012345.123::DECIMAL(38, 3)',
+      '"quoted"": é"': "CASE i % 2 WHEN 0 THEN '🦆' || i ELSE '' END",
+      flag: 'i % 2 = 0',
+      list: '[i, NULL]',
+      struct: "{'a': i, 'b': {'c': ['x']}}",
+      map: 'map([i], [1.5])',
+      blob: "'\\xAA'::BLOB",
+      uuid: "'123e4567-e89b-12d3-a456-426614174000'::UUID",
+      time: "TIME '12:30:00'",
+      day: "CASE i % 2 WHEN 0 THEN DATE 'infinity' ELSE DATE '2020-01-01' END",
+      moment: "CASE i % 2 WHEN 0 THEN TIMESTAMP '-infinity' ELSE TIMESTAMP '0044-03-15 (BC)' END",
+      zoned: "TIMESTAMPTZ '2020-01-01 00:00:00+02'",
+      nanos: "'2020-01-01 00:00:00.123456789'::TIMESTAMP_NS",
+      interval: 'INTERVAL 3 DAY',
+      choice: "'a'::ENUM('a', 'b')",
+    };
+    const columns = Object.entries(EDGES).map(([name, sql]) => `${sql} AS ${name}`);
+    const select = `SELECT i AS id, 1 AS price, 'at' AS country, ${columns.join(', ')} FROM range(${rows}) r(i)`;
+    const first = await publish(place, spec(ORDERS), '2020-01-01T00:00:00Z', select);
+    const profile = await place.blobs.json<SnapshotProfile>(first.profile as BlobRef);
+    expect(profile.columns).toHaveLength(3 + columns.length);
+    expect(JSON.stringify(profile)).not.toMatch(/NaN|Infinity|:null/);
+    const later = await publish(place, spec(ORDERS), '2020-02-01T00:00:00Z', `${select} LIMIT ${Math.ceil(rows / 2)}`);
+    expect(JSON.stringify(later.notable ?? [])).not.toMatch(/NaN|Infinity|undefined/);
+  });
+
   it('of nothing at all is a profile', () => {
     const empty: SnapshotProfile = { source: 's', snapshot: 'a', rows: 0, sampled: 0, columns: [] };
     expect(compareProfiles(empty, { ...empty, snapshot: 'b' })).toEqual([]);

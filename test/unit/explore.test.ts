@@ -44,8 +44,9 @@ async function exploration(
   select: string,
   fields: FieldSpec[] = NAMES.map((name) => ({ name, expr: name })),
   hour = 10_000,
+  more: Shape = {},
 ) {
-  const snapshots = { visits: await bench.publish('visits', SHAPE, [select]) };
+  const snapshots = { visits: await bench.publish('visits', { ...SHAPE, ...more }, [select]) };
   const spine = {
     source: 'visits',
     key: ['id'],
@@ -187,5 +188,29 @@ describe('correlations', () => {
     const { correlations, pairs } = await correlate(series, undefined);
     expect(pairs).toEqual([{ a: 'x', b: 'bent', r: -1 }]);
     expect(correlations.matrix[2]).toEqual([null, null, null]);
+  });
+});
+
+describe('numbers at the edge of what there is', () => {
+  const EDGES = {
+    huge: '(CASE WHEN id % 2 = 0 THEN 1 ELSE -1 END) * (1e200 + id * 1e190)',
+    largest: 'CASE id % 3 WHEN 0 THEN 1.7976931348623157e308 WHEN 1 THEN -1.7976931348623157e308 ELSE id END',
+    single: '(CASE WHEN id % 2 = 0 THEN 1 ELSE -1 END) * (3.4e38::DOUBLE - id * 1e35)',
+    tiny: 'id * 5e-324::DOUBLE',
+    odd: "CASE id % 4 WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN 'inf'::DOUBLE WHEN 2 THEN '-inf'::DOUBLE ELSE id END",
+    whole: '(CASE WHEN id % 2 = 0 THEN 9223372036854775807 - id ELSE -9223372036854775807 + id END)::BIGINT',
+  };
+  const shape = Object.fromEntries(
+    Object.keys(EDGES).map((name) => [name, [name === 'whole' ? 'BIGINT' : 'DOUBLE', '__known_0']]),
+  ) as Shape;
+  const fields = Object.keys(EDGES).map((name) => ({ name, expr: name }));
+
+  test.each([1, 2, 300])('%d rows are explored all the same', async (n) => {
+    const columns = Object.entries(EDGES).map(([name, sql]) => `${sql} AS ${name}`);
+    const { found } = await exploration(`SELECT *, ${columns.join(', ')} FROM (${rows(n)})`, fields, 10_000, shape);
+    expect(JSON.stringify(found.features)).not.toMatch(/NaN|Infinity/);
+    const sum = (name: string) => found.features.find((one) => one.name === name)?.number?.histogram;
+    for (const name of ['single', 'tiny', 'whole'])
+      expect(sum(name)?.reduce((total, bar) => total + bar.rows, 0)).toBe(n);
   });
 });
