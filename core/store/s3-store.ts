@@ -45,6 +45,7 @@ interface Head {
   sha256: string | undefined;
   /** What there is to check the bytes by: for those of other tools the server's etag, where it is one. */
   expected: { algorithm: 'sha256' | 'md5'; hex: string } | undefined;
+  /** The object says that its bytes were found wrong. */
   damaged: boolean;
 }
 
@@ -86,7 +87,7 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
       seen = headOf(answer);
       const { expected, damaged } = seen;
       try {
-        if (damaged) throw new DamagedBody();
+        if (damaged && !expected) throw new DamagedBody();
         const { hex, result } = await take(body, seen, expected?.algorithm ?? 'sha256');
         if (expected && hex !== expected.hex) throw new DamagedBody();
         return { result, head: seen };
@@ -106,7 +107,10 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
     }
   }
 
-  /** Says on the object itself that its bytes are wrong, so that nobody trusts what is known of it; the bytes stay. */
+  /**
+   * Says on the object itself that its bytes are wrong, so that nobody trusts what is known of it; the bytes stay. Somebody may
+   * write the right ones in between (same bytes, same etag): then the mark is wrong, which whoever reads it finds out.
+   */
   async function markDamaged(key: string, { etag, sha256: digest = '' }: Head): Promise<void> {
     const place = at(key);
     const Metadata = { 'refit-damaged': digest, 'refit-write': nonce() };
@@ -228,7 +232,6 @@ export function createS3Store(address: string, options: S3StoreOptions): ObjectS
     async localPath(key) {
       const found = await head(key);
       if (!found) return undefined;
-      if (found.damaged) await read(key, async () => ({ hex: '', result: undefined }));
       const { sha256: digest, bytes, etag } = found;
       const file: CachedFile = { name: digest ?? sha256(`${shown}/${key}\n${etag}`), bytes, sha256: digest };
       return cache.path(file, async (path) => {
@@ -251,10 +254,11 @@ function headOf(
   const { 'refit-sha256': digest, 'refit-write': write = '', 'refit-damaged': damaged } = Metadata;
   // An etag is the MD5 of the bytes, but not for objects in parts, and not under every encryption.
   const md5 = encryption === 'AES256' ? /^"?([0-9a-f]{32})"?$/.exec(ETag ?? '')?.[1] : undefined;
+  const stored = digest ?? damaged;
   const expected =
-    digest === undefined
+    stored === undefined
       ? md5 && ({ algorithm: 'md5', hex: md5 } as const)
-      : ({ algorithm: 'sha256', hex: digest } as const);
+      : stored !== '' && ({ algorithm: 'sha256', hex: stored } as const);
   return {
     bytes,
     etag: etagOf(ETag, write),

@@ -119,18 +119,12 @@ export function createUploads(calls: S3Calls, notes: string, partBytes: number) 
         done[index] = await sendPart(note, index + 1, body, there.get(index + 1));
       }
     };
-    try {
-      await Promise.all(
-        Array.from({ length: PARTS_AT_ONCE }, () =>
-          work().catch((error: unknown) => {
-            next = count;
-            throw error;
-          }),
-        ),
-      );
-    } finally {
-      await file.close();
-    }
+    const lanes = Array.from({ length: PARTS_AT_ONCE }, () => work().finally(() => (next = count)));
+    // All of them, after a failure too: a part that arrives when the upload was aborted would bring it back.
+    const ended = await Promise.allSettled(lanes);
+    await file.close();
+    const failed = ended.find((lane) => lane.status === 'rejected');
+    if (failed) throw failed.reason;
     return done;
   }
 

@@ -205,6 +205,8 @@ describe('S3 store', () => {
     expect(await store.stat('large')).toBeUndefined();
     expect(await pendingUploads()).toEqual([]);
     expect(await readdir(join(at.cache, 'uploads'))).toEqual([]);
+    const order = proxy.seen.filter((line) => /^(PUT|DELETE).*uploadId/i.test(line));
+    expect(order.findIndex((line) => line.startsWith('DELETE'))).toBe(order.length - 1);
   });
 
   it('goes on with an upload whose process was killed; until then no part of it is visible', async () => {
@@ -255,6 +257,15 @@ describe('S3 store', () => {
       expect((await store.stat('k'))?.etag).not.toBe(etag);
       await store.put('k', bytes('again'));
       expect(text((await store.get('k'))?.body)).toBe('again');
+    });
+
+    it('and believes its bytes more than a mark of damage that came after they were put right', async () => {
+      await store.put('k', bytes('what was stored'));
+      await damage('k');
+      await expect(store.get('k')).rejects.toMatchObject({ code: 'REFIT_STORE_CORRUPT' });
+      await damage('k');
+      expect(text((await store.get('k'))?.body)).toBe('what was stored');
+      expect(await readFile((await store.localPath('k')) ?? '', 'utf8')).toBe('what was stored');
     });
 
     it('and believes one damaged read after a cut one no more than a first: it reads again', async () => {
