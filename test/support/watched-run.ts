@@ -18,7 +18,13 @@ export async function watchRun(project: Project, args: string[]) {
         return seen !== undefined && suits(seen) ? seen : undefined;
       }),
     killWorker: async () => void process.kill(await workerOf(child.pid), 'SIGKILL'),
-    ended: () => outcome.finally(() => connection.close()),
+    async ended() {
+      try {
+        return await outcome;
+      } finally {
+        await connection.close();
+      }
+    },
   };
 }
 
