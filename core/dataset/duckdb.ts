@@ -78,9 +78,11 @@ function bytesOf(memory: string): number {
   return Number(amount ?? 2) * (binary ? 1024 : 1000) ** (1 + 'KMGT'.indexOf(unit.toUpperCase()));
 }
 
+const DISK_FULL = /^IO Error: .*(No space left on device|ENOSPC)/;
+
 /** DuckDB reports a full disk as an IO error with the system's words. */
 function diskFull(error: unknown): unknown {
-  if (error instanceof Error && /No space left on device|ENOSPC/.test(error.message)) {
+  if (error instanceof Error && DISK_FULL.test(error.message)) {
     return new RefitError(
       'REFIT_STORE_FULL',
       'The disk is full: a query could not write its result.',
@@ -89,6 +91,13 @@ function diskFull(error: unknown): unknown {
     );
   }
   return error;
+}
+
+/** A failure that says nothing about the data or the query: no disk, no memory, stopped. Told by its kind: its words may repeat a value. */
+export function isOfMachine(error: unknown): boolean {
+  if (error instanceof RefitError) return true;
+  const { message } = error as Error;
+  return /^(Out of Memory|INTERRUPT) Error/.test(message) || DISK_FULL.test(message);
 }
 
 /** `'` doubled, in quotes: a SQL string literal. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Client, FieldDef } from 'pg';
 import { RefitError } from '../spec/errors.ts';
-import { identifier, literal, withDuckDb } from './duckdb.ts';
+import { identifier, isOfMachine, literal, withDuckDb } from './duckdb.ts';
 import { type OpenTable, qualified, type TableContext, UNITS } from './table-port.ts';
 
 const CONNECT_MS = 10_000;
@@ -13,23 +13,16 @@ const CONNECT_MS = 10_000;
  * read from the environment variable that the source names, and told to nobody.
  * @throws RefitError REFIT_SOURCE_UNREACHABLE
  */
-export async function openPostgresTable(context: TableContext): Promise<OpenTable> {
-  const { table, source, signal } = context;
+export async function withPostgresTable<T>(context: TableContext, use: (table: OpenTable) => Promise<T>): Promise<T> {
+  const { source, signal } = context;
   const client = await connect(context);
   const stop = () => void client.end().catch(() => undefined);
   signal?.addEventListener('abort', stop);
-  const from = table.name === undefined ? `(${table.query}\n) AS q` : `${qualified(table.name)} AS q`;
-  const by = table.by === undefined ? undefined : `q.${identifier(table.by)}`;
-  const unit = UNITS[table.every ?? '1mo'];
-  const asked = <T>(work: () => Promise<T>): Promise<T> =>
+  const asked = <R>(work: () => Promise<R>): Promise<R> =>
     work().catch((error: unknown) => {
       signal?.throwIfAborted();
       throw refused(error, context.path, source);
     });
-  const close = async () => {
-    signal?.removeEventListener('abort', stop);
-    await client.end().catch(() => undefined);
-  };
   try {
     await asked(() => client.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY'));
     await asked(() =>
@@ -37,10 +30,18 @@ export async function openPostgresTable(context: TableContext): Promise<OpenTabl
         `SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL extra_float_digits = 1`,
       ),
     );
-  } catch (error) {
-    await close();
-    throw error;
+    return await use(tableOf(client, context, asked));
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await client.end().catch(() => undefined);
   }
+}
+
+function tableOf(client: Client, context: TableContext, asked: <R>(work: () => Promise<R>) => Promise<R>): OpenTable {
+  const { table } = context;
+  const from = table.name === undefined ? `(${table.query}\n) AS q` : `${qualified(table.name)} AS q`;
+  const by = table.by === undefined ? undefined : `q.${identifier(table.by)}`;
+  const unit = UNITS[table.every ?? '1mo'];
   return {
     async periods() {
       const version = table.version === undefined ? 'NULL' : `max(q.${identifier(table.version)})`;
@@ -64,7 +65,6 @@ export async function openPostgresTable(context: TableContext): Promise<OpenTabl
       await asked(() => pipeline(stream, createWriteStream(csv)));
       await toParquet(context, fields, csv, to);
     },
-    close,
   };
 }
 
@@ -140,8 +140,8 @@ async function toParquet(
 
 /** A value that no type of ours holds (NaN in numeric(10, 2), a year before Christ). DuckDB's words repeat the row: they stay here. */
 function unfit(error: unknown, fields: FieldDef[], shown: string, source: string): unknown {
+  if (isOfMachine(error)) return error;
   const text = String(error);
-  if (/No space left|ENOSPC|Out of Memory|INTERRUPT/i.test(text.split('\n')[0] ?? '')) return error;
   const column = fields.find(({ name }) => text.includes(`\nError when converting column "${name}"`));
   const where = column === undefined ? 'a value' : `a value of its column "${column.name}"`;
   const why = `${where} does not fit its type; ask for it as text in a query`;
@@ -150,11 +150,21 @@ function unfit(error: unknown, fields: FieldDef[], shown: string, source: string
   });
 }
 
-/** PostgreSQL's own words, which never hold a password. */
+/**
+ * Classes of SQLSTATE whose words are about the connection, the server or the query; those of all others (22: data exceptions) may
+ * repeat a value of a row.
+ */
+const WORDS_OF = /^(08|0A|25|26|28|3D|3F|42|53|55|57|58)/;
+
+/** PostgreSQL's own words, which never hold a password, where they hold no value of a row either. */
 function refused(error: unknown, shown: string, source: string): unknown {
   if (error instanceof RefitError) return error;
   const { code = '', message = '' } = error as { code?: string; message?: string };
-  const why = message === '' ? code || 'no answer' : message.split('\n')[0];
+  const told = code.length !== 5 || WORDS_OF.test(code);
+  const words = message === '' ? code || 'no answer' : message.split('\n')[0];
+  const why = told
+    ? words
+    : `its query fails on the data (SQLSTATE ${code}; its words are withheld: they may repeat personal data)`;
   const text = `${shown} of source "${source}" cannot be read: ${why?.replace(/\.$/, '')}.`;
   return new RefitError('REFIT_SOURCE_UNREACHABLE', text, { source, system: code });
 }

@@ -11,7 +11,7 @@ import { checkContract, ruleSql } from './checked-table.ts';
 import type { RawColumn } from './column-types.ts';
 import { type Contract, type ContractRule, compileContract } from './contract.ts';
 import { withoutTableRules } from './contract-table.ts';
-import { type DuckDb, literal, withDuckDb } from './duckdb.ts';
+import { type DuckDb, isOfMachine, literal, withDuckDb } from './duckdb.ts';
 import { BAD_LINE } from './json-lines.ts';
 import { fileError } from './partitions.ts';
 import { requireKey, treatedColumns, useKey } from './pii-sql.ts';
@@ -114,7 +114,7 @@ function timesOf({ changes, ...spec }: ExtractSlice): ExtractSlice {
 }
 
 async function explain(db: DuckDb, spec: ExtractSlice, place: Place, error: unknown): Promise<never> {
-  if (/No space left|ENOSPC|Out of Memory|INTERRUPT/i.test(String(error))) throw error;
+  if (isOfMachine(error)) throw error;
   throw (await failingExpression(db, place.source, spec, place.discreet)) ?? unreadable(error, place);
 }
 

@@ -11,13 +11,15 @@ export interface TablePeriod {
   version: string | null;
 }
 
-/** A table in a transaction of its own. */
+/** A table as it is at one moment: whatever others write meanwhile, periods and copies fit together. */
 export interface OpenTable {
   periods(): Promise<TablePeriod[]>;
   /** Writes the rows of a period as Parquet, in an order that depends on nothing but them. */
   copy(period: TablePeriod, file: string): Promise<void>;
-  close(): Promise<void>;
 }
+
+/** Opens a table, hands it to `use`, and closes it whatever happens. */
+export type WithTable = <T>(context: TableContext, use: (table: OpenTable) => Promise<T>) => Promise<T>;
 
 export interface TableContext {
   root: string;

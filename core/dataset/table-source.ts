@@ -3,11 +3,11 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { RefitError } from '../spec/errors.ts';
 import type { SourceSpec, TableSpec } from '../spec/pipeline.ts';
-import { openDuckDbTable } from './duckdb-table.ts';
+import { withDuckDbTable } from './duckdb-table.ts';
 import type { PartitionFile } from './partitions.ts';
-import { openPostgresTable } from './postgres-table.ts';
+import { withPostgresTable } from './postgres-table.ts';
 import type { RemoteFiles } from './remote-files.ts';
-import type { TableContext, TablePeriod } from './table-port.ts';
+import type { OpenTable, TableContext, TablePeriod } from './table-port.ts';
 
 /**
  * Tables of databases as sources. A table is copied period by period (`by`, `every`), all in one reading transaction, into
@@ -25,20 +25,17 @@ export async function listTable(
   if (!table) throw new RefitError('REFIT_PIPELINE_INVALID', `sources.${context.source} names no table.`);
   const scratch = path.join(context.folder, `.${randomUUID()}`);
   await mkdir(scratch, { recursive: true });
-  const open = spec.format === 'postgres' ? openPostgresTable : openDuckDbTable;
+  const withTable = spec.format === 'postgres' ? withPostgresTable : withDuckDbTable;
   try {
-    const reader = await open({ ...context, path: spec.path, table, scratch });
-    try {
+    return await withTable({ ...context, path: spec.path, table, scratch }, async (reader) => {
       const files: PartitionFile[] = [];
       for (const period of await reader.periods()) {
         context.signal?.throwIfAborted();
-        files.push(await partitionOf(period));
+        files.push(await partitionOf(reader, period));
       }
       return files.sort((a, b) => (a.name < b.name ? -1 : 1));
-    } finally {
-      await reader.close();
-    }
-    async function partitionOf(period: TablePeriod): Promise<PartitionFile> {
+    });
+    async function partitionOf(reader: OpenTable, period: TablePeriod): Promise<PartitionFile> {
       const name = nameOf(spec.path, table as TableSpec, period);
       // Without a version nothing cheap tells whether rows were changed in place.
       const version = table?.version === undefined ? undefined : JSON.stringify([table, period.rows, period.version]);

@@ -1,11 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { withDuckDbTable } from '../../core/dataset/duckdb-table.ts';
+import { withPostgresTable } from '../../core/dataset/postgres-table.ts';
 import { createSourceFiles } from '../../core/dataset/source-files.ts';
+import type { TableContext, WithTable } from '../../core/dataset/table-port.ts';
 import { duckdb, postgres, type SourceDraft } from '../../core/spec/define.ts';
+import type { TableSpec } from '../../core/spec/pipeline.ts';
 import { freePorts, type Running, startPostgres } from '../e2e/topology.fixture.ts';
 
 const PASSWORD = 'topology';
@@ -46,7 +52,10 @@ async function list(source: SourceDraft, env: NodeJS.ProcessEnv = { SHOP_URL: ur
 }
 
 async function rowsOf({ files, names, digests }: Awaited<ReturnType<typeof list>>, label: string) {
-  const file = await files.path(names.find((name) => name.endsWith(label)) ?? '', digests[label] ?? '');
+  return parquet(await files.path(names.find((name) => name.endsWith(label)) ?? '', digests[label] ?? ''));
+}
+
+async function parquet(file: string) {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   const rows = (await connection.runAndReadAll(`SELECT * FROM read_parquet('${file}')`)).getRowObjectsJson();
@@ -185,6 +194,25 @@ test('a value of PostgreSQL that has no type here is told by its column, and not
   );
 });
 
+test('a query that fails on a value tells nothing of it, whichever database it is of', async () => {
+  await client.query(`DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop;
+    CREATE TABLE shop.orders (id bigint, email text); INSERT INTO shop.orders VALUES (1, 'planted INTERRUPT@example.com')`);
+  await write(`CREATE OR REPLACE TABLE people AS SELECT 'planted INTERRUPT@example.com' AS email`);
+  const failing = [
+    postgres({ url: 'SHOP_URL', query: 'SELECT email::bigint FROM shop.orders', contract: 'c' }),
+    postgres({ url: 'SHOP_URL', query: 'SELECT email::timestamptz AS at FROM shop.orders', ...OPTIONS }),
+    duckdb(FILE, { query: 'SELECT email::BIGINT FROM people', contract: 'c' }),
+    duckdb(FILE, { query: 'SELECT email AS at FROM people', ...OPTIONS }),
+    duckdb(FILE, { query: 'SELECT error(email) FROM people', contract: 'c' }),
+  ];
+  for (const source of failing) {
+    const error: unknown = await list(source).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ message: expect.stringContaining('withheld') as string });
+    const told = [JSON.stringify(error), (error as Error).stack, String((error as Error).cause)].join(' ');
+    expect(told).not.toContain('planted');
+  }
+});
+
 test('a copy that made room for others is made again', async () => {
   await client.query(`DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop;
     CREATE TABLE shop.orders (id bigint, updated bigint); INSERT INTO shop.orders VALUES (1, 1)`);
@@ -196,16 +224,80 @@ test('a copy that made room for others is made again', async () => {
   expect((await rowsOf(again, 'shop.orders')).rows).toHaveLength(1);
 });
 
-describe('a table of DuckDB', () => {
-  const FILE = 'shop.duckdb';
-  async function write(sql: string): Promise<void> {
-    const instance = await DuckDBInstance.create(path.join(folder, FILE));
-    const connection = await instance.connect();
-    await connection.run(sql);
-    connection.closeSync();
-    instance.closeSync();
+const FILE = 'shop.duckdb';
+async function write(sql: string, file = FILE): Promise<void> {
+  const instance = await DuckDBInstance.create(path.join(folder, file));
+  const connection = await instance.connect();
+  await connection.run(sql);
+  connection.closeSync();
+  instance.closeSync();
+}
+
+describe('a table that is written to while it is read', () => {
+  const table = { name: 'orders', by: 'at', every: '1mo' } as TableSpec;
+  const two = `VALUES (1, TIMESTAMP '2024-01-15'), (2, TIMESTAMP '2024-02-15')`;
+  let scratch: string;
+  beforeEach(async () => {
+    scratch = await mkdtemp(path.join(folder, 'scratch-'));
+  });
+
+  /** Rows of all periods, copied after somebody wrote between the look at the periods and the copies. */
+  async function disturbed(withTable: WithTable, place: Partial<TableContext>, disturb: () => Promise<unknown>) {
+    const context = { root: folder, source: 'orders', path: FILE, table, env: { SHOP_URL: url() }, scratch, ...place };
+    return withTable(context, async (reader) => {
+      const rows: string[] = [];
+      const periods = await reader.periods();
+      for (const [index, period] of periods.entries()) {
+        await disturb();
+        const to = path.join(scratch, `${index}.parquet`);
+        await reader.copy(period, to);
+        const copied = await parquet(to);
+        expect(copied.rows).toHaveLength(period.rows);
+        rows.push(...copied.rows.map(({ id, at }) => `${String(id)} ${String(at).slice(0, 10)}`));
+      }
+      return rows;
+    });
   }
 
+  test('is read as it was, in PostgreSQL', async () => {
+    await client.query(`DROP TABLE IF EXISTS orders; CREATE TABLE orders (id bigint, at timestamp);
+      INSERT INTO orders ${two}`);
+    const write = () => client.query(`UPDATE orders SET at = at + INTERVAL '1 month'; INSERT INTO orders ${two}`);
+    const rows = await disturbed(withPostgresTable, { table: { ...table, url: 'SHOP_URL' }, path: 'pg' }, write);
+    expect(rows).toEqual(['1 2024-01-15', '2 2024-02-15']);
+  });
+
+  test('is read as it was, in a DuckDB file that another takes the place of', async () => {
+    const made = (name: string, rows: string) =>
+      write(`CREATE TABLE orders AS SELECT * FROM (${rows}) t(id, "at")`, name);
+    await made('busy.duckdb', two);
+    const rows = await disturbed(withDuckDbTable, { path: 'busy.duckdb' }, async () => {
+      await made('next.duckdb', `VALUES (9, TIMESTAMP '2024-02-01'), (8, TIMESTAMP '2024-02-02')`);
+      await rename(path.join(folder, 'next.duckdb'), path.join(folder, 'busy.duckdb'));
+    });
+    expect(rows).toEqual(['1 2024-01-15', '2 2024-02-15']);
+  });
+
+  test('keeps another process from writing to a DuckDB file, and only as long', async () => {
+    await write(`CREATE TABLE orders AS SELECT * FROM (${two}) t(id, "at")`, 'held.duckdb');
+    const file = path.join(folder, 'held.duckdb');
+    const script = `import { DuckDBInstance } from '@duckdb/node-api';
+      const connection = await (await DuckDBInstance.create(process.argv[1])).connect();
+      await connection.run("INSERT INTO orders VALUES (3, TIMESTAMP '2024-01-20')");`;
+    const insert = () =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, file]).then(
+        () => 'written',
+        ({ stderr }: { stderr: string }) => /Conflicting lock/.exec(stderr)?.[0] ?? stderr,
+      );
+    const told: string[] = [];
+    const rows = await disturbed(withDuckDbTable, { path: 'held.duckdb' }, async () => told.push(await insert()));
+    expect(rows).toEqual(['1 2024-01-15', '2 2024-02-15']);
+    expect(told).toEqual(['Conflicting lock', 'Conflicting lock']);
+    expect(await insert()).toBe('written');
+  });
+});
+
+describe('a table of DuckDB', () => {
   test('is cut into periods, and only what changes is another partition', async () => {
     await write(
       `CREATE TABLE orders AS SELECT i AS id, TIMESTAMP '2024-01-15' + to_days(i::INTEGER * 20) AS at, 'n' || i AS note FROM range(3) t(i)`,

@@ -156,6 +156,21 @@ describe('personal data', () => {
     for (const value of PLANTED) expect(told).not.toContain(value);
   });
 
+  it.each(['INTERRUPT', 'No space left on device', 'Out of Memory'])(
+    'does not come out of a value that reads like a failure of the machine: %s',
+    async (words) => {
+      const place = await workplace();
+      const people = PEOPLE.replaceAll('ada.lovelace@example.org', `${words} ada.lovelace@example.org`);
+      const failing = { ...SPEC, derive: { domain: 'email::INTEGER' } };
+      const error: unknown = await extract(place, await place.write('people.parquet', people), failing).catch(
+        (one: unknown) => one,
+      );
+      expect(error).toMatchObject({ code: 'REFIT_EXPRESSION_INVALID' });
+      const told = `${(error as Error).stack} ${String((error as Error).cause)} ${JSON.stringify(error)}`;
+      for (const value of PLANTED) expect(told).not.toContain(value);
+    },
+  );
+
   it('needs a key before anything is read, and one that cannot be guessed', async () => {
     const place = await workplace();
     const file = { name: await place.write('people.parquet', PEOPLE), sha256: '0'.repeat(64) };
