@@ -77,7 +77,10 @@ export class LineageTeller {
     await CancellationScope.nonCancellable(async () => {
       await this.#sending;
       const told = this.#child?.result().then(
-        () => true,
+        ({ refused }) => {
+          if (refused > 0) this.#story.lineageRefused(refused);
+          return true;
+        },
         () => true,
       );
       const late = (time: '2s' | '6s') => sleep(time).then(() => false);

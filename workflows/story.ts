@@ -125,6 +125,12 @@ export class Story {
     this.note('OpenLineage events wait for their receiver, which does not answer; they are sent again for a day.');
   }
 
+  /** Who reads its lineage will not take some of it. */
+  lineageRefused(events: number): void {
+    this.progress.lineage = 'refused';
+    this.note(`OpenLineage: the receiver refused ${events} event(s) of this run, which were given up.`);
+  }
+
   goOn(): void {
     delete this.progress.waiting;
     this.#show();

@@ -1,4 +1,11 @@
-import { CancellationScope, condition, defineSignal, proxyActivities, setHandler } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
 import type { OpenLineageActivities } from '../activities/openlineage.ts';
 import { LINEAGE_SIGNAL, type LineageFacts, type LineageMoment, type LineageRun } from '../core/spec/openlineage.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
@@ -15,23 +22,25 @@ export const momentsSignal = defineSignal<[LineageMoment[]]>(LINEAGE_SIGNAL);
 
 /**
  * Tells the moments of one run as OpenLineage events, in order and each once. It outlives its run where the receiver is down,
- * and ends it for others where the run was terminated and could not say so. @returns how many events were told
+ * and ends it for others where the run was terminated and could not say so. What the receiver refuses is given up.
+ * @returns how many events were told, and how many refused
  */
-export async function tellLineage(run: LineageRun): Promise<number> {
-  const told = new Telling(run);
-  setHandler(momentsSignal, (moments) => told.hear(moments));
+export async function tellLineage(run: LineageRun): Promise<{ told: number; refused: number }> {
+  const telling = new Telling(run);
+  setHandler(momentsSignal, (moments) => telling.hear(moments));
   let orphaned = false;
   // The run is over: whatever it had to say was said before.
   CancellationScope.current().cancelRequested.catch(() => {
     orphaned = true;
   });
   return CancellationScope.nonCancellable(async () => {
-    while (!told.ended) {
-      await condition(() => told.waiting || orphaned);
-      if (!told.waiting) told.abort();
-      await told.next();
+    while (!telling.ended) {
+      await condition(() => telling.waiting || orphaned);
+      if (!telling.waiting) telling.abort();
+      await telling.next();
     }
-    return told.count;
+    const { told, refused } = telling;
+    return { told, refused };
   });
 }
 
@@ -41,7 +50,8 @@ class Telling {
   #facts: LineageFacts = {};
   #last: LineageMoment | undefined;
   #open: LineageMoment | undefined;
-  count = 0;
+  told = 0;
+  refused = 0;
   ended = false;
 
   constructor(run: LineageRun) {
@@ -75,9 +85,17 @@ class Telling {
     this.#last = moment;
     if (moment.stage !== null) this.#open = moment.type === 'START' ? moment : undefined;
     const summary = `${moment.type} ${moment.stage ?? this.#run.pipeline}`;
-    await emitLineage.executeWithOptions({ summary }, [{ run: this.#run, moment: { ...moment, facts: known } }]);
-    this.count += 1;
+    const of = { run: this.#run, moment: { ...moment, facts: known } };
+    const answer = await emitLineage.executeWithOptions({ summary }, [of]);
+    if (typeof answer === 'boolean') this.told += 1;
+    else this.#giveUp(summary, answer.refused);
     this.ended = moment.stage === null && !['START', 'RUNNING'].includes(moment.type);
+  }
+
+  /** For whoever looks at this workflow. */
+  #giveUp(event: string, reason: string): void {
+    this.refused += 1;
+    setCurrentDetails(`${this.refused} event(s) were refused and given up, the last one "${event}": ${reason}`);
   }
 }
 

@@ -16,13 +16,13 @@ export { type ExtractInput, type ExtractSlice, extractInput, extractSlice } from
 export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput, Partition> {
   return defineStep<ExtractInput, Partition>({
     name: 'extract-partition',
-    version: 3,
+    version: 4,
     natives: ['duckdb'],
     source: import.meta.url,
     run: async (input, context) => {
       const partition = await withSourceFile(origin, input, context, async (table) => {
         const rules = await judge(table);
-        return write(table, rules, context, input.file.name);
+        return write(table, rules, context, input.file);
       });
       context.progress({
         source: input.source,
@@ -39,14 +39,15 @@ async function write(
   { db, columns, quarantined }: SourceFileTable,
   rules: JudgedRule[],
   context: StepContext,
-  name: string,
+  file: ExtractInput['file'],
 ): Promise<Partition> {
   const known = [...new Set(['__known_0', ...columns.flatMap((column) => column.known)])].sort();
   const all = [...columns.map((column) => identifier(column.name)), ...known, '__event_at', '__bad_known_at'];
   const data = path.join(context.scratch, 'data.parquet');
   await copyOut(db, `SELECT ${all.join(', ')} FROM judged`, data);
   const { badRows, rows, ...times } = await statistics(db, known);
-  const own = { name, data: await context.blobs.putFile(data), columns, rows, badRows };
+  const named = { name: file.name, raw: file.sha256, data: await context.blobs.putFile(data) };
+  const own = { ...named, columns, rows, badRows };
   if (badRows === 0) return { ...own, rules: [], ...times };
   const quarantine = path.join(context.scratch, 'quarantine.parquet');
   await copyOut(db, quarantineSql(quarantined, rules), quarantine);

@@ -18,14 +18,6 @@ export interface Place {
   discreet?: boolean;
 }
 
-export interface CheckedTable {
-  /** Columns of the table, the contract's types applied: the file's in its order, then optional ones it does not have. */
-  columns: string[];
-  rules: ContractRule[];
-  /** Columns of personal data as `checked` holds them raw besides, for expressions that may see them: column → `__raw_<i>`. */
-  rawPii: Map<string, string>;
-}
-
 /** First line of DuckDB's words, without what is about our scratch files. `discreet`: only their kind. */
 export function reason(error: unknown, discreet = false): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -3,7 +3,7 @@ import { RefitError } from '../spec/errors.ts';
 import type { ObjectStore } from '../store/ports.ts';
 
 /** `datasets/<source>/<id>/manifest.json`. */
-interface SnapshotManifest {
+export interface SnapshotManifest {
   source: string;
   id: string;
   columns: Snapshot['columns'];
@@ -15,14 +15,23 @@ interface SnapshotManifest {
  * @throws RefitError REFIT_STORE_CORRUPT when it is not there
  */
 export async function readSnapshot(objects: ObjectStore, source: string, id: string): Promise<Snapshot> {
-  const manifest = `datasets/${source}/${id}/manifest.json`;
-  const object = await objects.get(manifest);
+  return snapshotOf(await readManifest(objects, source, id));
+}
+
+/** What was published of a snapshot, its partitions with the digests of their files. @throws as readSnapshot */
+export async function readManifest(objects: ObjectStore, source: string, id: string): Promise<SnapshotManifest> {
+  const object = await objects.get(manifestKey(source, id));
   if (!object)
     throw new RefitError('REFIT_STORE_CORRUPT', `The snapshot ${id} of "${source}" is not in the store.`, {
       source,
       id,
     });
-  const { columns, partitions } = JSON.parse(new TextDecoder().decode(object.body)) as SnapshotManifest;
+  return JSON.parse(new TextDecoder().decode(object.body)) as SnapshotManifest;
+}
+
+const manifestKey = (source: string, id: string): string => `datasets/${source}/${id}/manifest.json`;
+
+function snapshotOf({ source, id, columns, partitions }: SnapshotManifest): Snapshot {
   const rejected = partitions.reduce((sum, { badRows }) => sum + badRows, 0);
   return {
     source,
@@ -38,6 +47,6 @@ export async function readSnapshot(objects: ObjectStore, source: string, id: str
         .sort()
         .at(-1) || null,
     ...(partitions.some(({ ends }) => ends) ? { ends: true } : {}),
-    manifest,
+    manifest: manifestKey(source, id),
   };
 }

@@ -3,6 +3,7 @@ import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { RefitError } from '../spec/errors.ts';
 import type { OpenLineageEvent } from '../spec/openlineage.ts';
+import { post } from '../webhooks/post.ts';
 
 export type Destination = { kind: 'file'; path: string } | { kind: 'http'; url: string; apiKey: string | undefined };
 
@@ -12,7 +13,6 @@ export interface OpenLineage {
   namespace: string;
 }
 
-const TIMEOUT_MS = 10_000;
 const ENDPOINT = '/api/v1/lineage';
 
 /**
@@ -54,32 +54,11 @@ export async function send(
   { signal, again }: { signal: AbortSignal; again: boolean },
 ): Promise<void> {
   const line = JSON.stringify(event);
-  if (destination.kind === 'http') await post(line, destination, signal);
-  else await append(line, destination.path, again);
-}
-
-async function post(body: string, { url, apiKey }: Destination & { kind: 'http' }, signal: AbortSignal): Promise<void> {
-  const { origin } = new URL(url);
-  const key = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
-  let status: number;
-  try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'user-agent': 'refit', ...key },
-      body,
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-    });
-    await response.body?.cancel();
-    status = response.status;
-  } catch (error) {
-    // Not handed on as the cause: its text may hold the whole address, and would stand in the history.
-    const { name, cause } = error as { name?: string; cause?: { code?: string } };
-    const why = cause?.code ?? (name === 'TimeoutError' ? `nothing within ${TIMEOUT_MS / 1000} s` : undefined);
-    throw failed(`The receiver of OpenLineage events at ${origin} does not answer${why ? ` (${why})` : ''}.`);
-  }
-  if (status < 200 || status > 299)
-    throw failed(`The receiver of OpenLineage events at ${origin} answers ${status}.`, { status });
+  if (destination.kind === 'file') return append(line, destination.path, again);
+  const { url, apiKey } = destination;
+  const receiver = { url, name: 'The receiver of OpenLineage events', code: 'REFIT_OPENLINEAGE_FAILED' } as const;
+  const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+  await post(receiver, { headers, body: line }, signal);
 }
 
 /** One line in one write, so that workers on one host do not mix theirs. */
@@ -111,5 +90,5 @@ async function tail(handle: Awaited<ReturnType<typeof open>>, bytes: number): Pr
   return buffer.toString('utf8');
 }
 
-const failed = (message: string, details: Record<string, unknown> = {}) =>
+const failed = (message: string, details: Record<string, unknown>) =>
   new RefitError('REFIT_OPENLINEAGE_FAILED', message, details);

@@ -1,7 +1,6 @@
 /** Looks up in the store what an event tells beside what its moment says: columns, raw files, column lineage. */
 import { withDuckDb } from '../dataset/duckdb.ts';
-import { readSnapshot } from '../dataset/read-snapshot.ts';
-import { readExtractions } from '../registry/lineage-records.ts';
+import { readManifest } from '../dataset/read-snapshot.ts';
 import type { LineageMoment, LineageRun } from '../spec/openlineage.ts';
 import type { PipelineSpec } from '../spec/pipeline.ts';
 import type { BlobStore } from '../store/ports.ts';
@@ -40,14 +39,9 @@ async function snapshotsOf(run: LineageRun, moment: LineageMoment, spec: Pipelin
   if (stage !== null && stage !== 'extract' && stage !== 'features') return found;
   if (Object.keys(facts.snapshots ?? {}).length === 0) return found;
   const { objects } = deps.blobs;
-  const raw = new Map(
-    (await readExtractions(objects)).map((one) => [`${one.source} ${one.name} ${one.data}`, one.raw]),
-  );
   for (const [source, { id }] of Object.entries(facts.snapshots ?? {})) {
-    const { columns, partitions } = await readSnapshot(objects, source, id);
-    const files = partitions.map(({ name, data }) => ({
-      ...{ name, sha256: raw.get(`${source} ${name} ${data.sha256}`) ?? null, partition: data.sha256 },
-    }));
+    const { columns, partitions } = await readManifest(objects, source, id);
+    const files = partitions.map(({ name, raw, data }) => ({ name, sha256: raw ?? null, partition: data.sha256 }));
     found[source] = { columns, files };
     const declared = spec.sources[source];
     if (stage !== 'extract' || type !== 'COMPLETE' || !declared) continue;

@@ -118,6 +118,8 @@ export type ColumnInfo = Static<typeof ColumnInfo>;
  */
 export const Partition = Type.Object({
   name: Type.String(),
+  /** SHA-256 of the file that it was extracted from; absent where it was made of other partitions. */
+  raw: Type.Optional(Type.String()),
   data: BlobRef,
   /** The rejected rows with a `__rules` VARCHAR[] column; absent when none. */
   quarantine: Type.Optional(BlobRef),

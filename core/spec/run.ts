@@ -87,7 +87,7 @@ export const Progress = Type.Object({
   /** Workflow id of the run with the same key whose result this one waits for. */
   follows: Type.Optional(Type.String()),
   verdict: Type.Optional(Verdict),
-  /** Present where the receiver of OpenLineage events did not answer by the end of the run. */
-  lineage: Type.Optional(Type.Literal('waiting')),
+  /** Present where the receiver of OpenLineage events did not answer by the end of the run, or will not take some of them. */
+  lineage: Type.Optional(Type.Enum(['waiting', 'refused'])),
 });
 export type Progress = Static<typeof Progress>;

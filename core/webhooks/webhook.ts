@@ -4,15 +4,13 @@
  */
 import { createHmac } from 'node:crypto';
 import type { RunEvent } from '../spec/activities.ts';
-import { RefitError } from '../spec/errors.ts';
+import { post } from './post.ts';
 
 export interface Webhook {
   url: string;
   /** Signs the events; without one they go unsigned. */
   secret: string | undefined;
 }
-
-const TIMEOUT_MS = 10_000;
 
 /** `whsec_<base64>` is decoded, as the specification has it; any other text is taken byte by byte. */
 function keyOf(secret: string): Buffer {
@@ -40,27 +38,6 @@ export function requestOf(
 
 /** Sends an event. @throws RefitError REFIT_WEBHOOK_FAILED when the receiver does not answer with 2xx within ten seconds. */
 export async function deliver(event: RunEvent, webhook: Webhook, signal: AbortSignal): Promise<void> {
-  const { headers, body } = requestOf(event, webhook, new Date());
-  const { origin } = new URL(webhook.url);
-  let status: number;
-  try {
-    const response = await fetch(webhook.url, {
-      method: 'POST',
-      headers,
-      body,
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-    });
-    await response.body?.cancel();
-    status = response.status;
-  } catch (error) {
-    // Not handed on as the cause: its text may hold the whole address, and would stand in the history.
-    const { name, cause } = error as { name?: string; cause?: { code?: string } };
-    const why = cause?.code ?? (name === 'TimeoutError' ? `nothing within ${TIMEOUT_MS / 1000} s` : undefined);
-    const sentence = `The webhook at ${origin} does not answer${why ? ` (${why})` : ''}.`;
-    throw new RefitError('REFIT_WEBHOOK_FAILED', sentence);
-  }
-  // The address may carry a token: only its origin is told.
-  if (status < 200 || status > 299)
-    throw new RefitError('REFIT_WEBHOOK_FAILED', `The webhook at ${origin} answers ${status}.`, { status });
+  const receiver = { url: webhook.url, name: 'The webhook', code: 'REFIT_WEBHOOK_FAILED' } as const;
+  await post(receiver, requestOf(event, webhook, new Date()), signal);
 }

@@ -32,6 +32,8 @@ export interface Script {
   /** Holds activities of this name up until it resolves. */
   gate: Record<string, Promise<void> | undefined>;
   fails: Record<string, Error | undefined>;
+  /** Stage whose events the receiver of lineage will not take. */
+  refuses?: string;
 }
 
 const quality = { auc: 0.7, logLoss: 0.5, brier: 0.2 };
@@ -94,7 +96,10 @@ function stubs(script: () => Script): Activities {
     materializeOnline: () => done({ entities: 1 }),
     decide: (input) => script().decide(input),
     checkDrift: () => done({ rows: 1, drifted: [], share: 0 }),
-    emitLineage: () => true,
+    emitLineage: ({ moment }) =>
+      script().refuses !== undefined && (moment as { stage: string | null }).stage === script().refuses
+        ? { refused: 'The receiver answers 413.' }
+        : true,
     announce: (event) => script().events.push(event as unknown as RunEvent) > 0,
   };
   return Object.fromEntries(

@@ -99,6 +99,15 @@ test('a receiver that is down fails no run, which says so; all is told when it i
   }
 });
 
+test('an event that its receiver will not take is given up: the later ones are told, and the run says so', async () => {
+  stack.script.refuses = 'extract';
+  const handle = await stack.start('refused', input('refused'));
+  await handle.result();
+  expect(moments().slice(-2)).toEqual(['RUNNING run', 'COMPLETE run']);
+  expect(new Set(moments()).size + 5).toBe(moments().length);
+  expect((await stack.progress(handle)).lineage).toBe('refused');
+});
+
 function gated() {
   let open: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => {

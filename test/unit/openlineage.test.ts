@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createOpenLineageActivities } from '../../activities/openlineage.ts';
+import type { Refit } from '../../core/compose/refit.ts';
 import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { snapshotLineage, trainingSetLineage } from '../../core/openlineage/column-lineage.ts';
 import { inStore, rawName } from '../../core/openlineage/datasets.ts';
@@ -23,6 +25,7 @@ import {
 import type { FeatureView, SourceSpec, SpineSpec } from '../../core/spec/pipeline.ts';
 import { createBlobStore } from '../../core/store/blobs.ts';
 import { createFolderStore } from '../../core/store/folder-store.ts';
+import { mockActivity } from '../support/activity-context.ts';
 
 let folder: string;
 let server: Server | undefined;
@@ -194,7 +197,7 @@ describe('column lineage', () => {
   });
 });
 
-test('before anything is known of the sources, the records of all that was ever extracted are not read', async () => {
+test('of all that was ever extracted, only what the run names is read', async () => {
   const listed: string[] = [];
   const folderStore = createFolderStore(folder);
   const blobs = createBlobStore({
@@ -206,7 +209,18 @@ test('before anything is known of the sources, the records of all that was ever 
   });
   const spec = await blobs.putJson({ sources: {} });
   const deps = { blobs, root: folder, scratch: folder, version: '1.2.3', namespace: 'refit' };
-  await gather({ ...run, spec }, { ...moment, type: 'START', stage: null, facts: {} }, deps);
+  const data = await blobs.putJson('rows');
+  const partitions = [
+    { name: 'a.csv', raw: 'f'.repeat(64), data },
+    { name: 'of an older Refit', data },
+  ].map((one) => ({ ...one, rows: 1, badRows: 0, rules: [] }));
+  const manifest = { source: 'orders', id: 's1', columns: [], partitions };
+  await blobs.objects.put('datasets/orders/s1/manifest.json', Buffer.from(JSON.stringify(manifest)));
+  const { snapshots } = await gather({ ...run, spec }, { ...moment, type: 'START' }, deps);
+  expect(snapshots.orders?.files).toEqual([
+    { name: 'a.csv', sha256: 'f'.repeat(64), partition: data.sha256 },
+    { name: 'of an older Refit', sha256: null, partition: data.sha256 },
+  ]);
   expect(listed).toEqual([]);
 });
 
@@ -270,6 +284,32 @@ describe('an endpoint', () => {
     await expect(refused).rejects.toThrow(/does not answer \(ECONNREFUSED\)/);
     await expect(refused).rejects.not.toThrow(/hush/);
   });
+});
+
+test('an event that its receiver will never take is given up; any other failure is tried again', async () => {
+  const destination = { kind: 'http' as const, url: '', apiKey: undefined };
+  const answers: number[] = [];
+  server = createServer((_, response) => void response.writeHead(answers.shift() ?? 200).end());
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+  destination.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x?token=hush`;
+  const blobs = createBlobStore(createFolderStore(folder));
+  const spec = await blobs.putJson({ sources: {} });
+  const openLineage = { namespace: 'refit', destination };
+  const refit = { blobs, places: { root: folder, state: folder }, openLineage, version: '1' } as unknown as Refit;
+  const { emitLineage } = createOpenLineageActivities(refit);
+  const tell = (status: number) => {
+    answers.push(status);
+    return mockActivity().run(() =>
+      emitLineage({ run: { ...run, spec }, moment: { ...moment, stage: null, facts: {} } }),
+    );
+  };
+  for (const status of [400, 401, 413, 422]) {
+    const { origin } = new URL(destination.url);
+    const refused = `The receiver of OpenLineage events at ${origin} answers ${status}.`;
+    expect(await tell(status)).toEqual({ refused });
+  }
+  for (const status of [408, 429, 500, 503]) await expect(tell(status)).rejects.toMatchObject({ retryable: true });
+  expect(await tell(201)).toBe(true);
 });
 
 test.each([
