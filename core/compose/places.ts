@@ -11,8 +11,8 @@ export interface Places {
   pipelines: string;
   /** A folder, or `s3://bucket/prefix`. */
   store: string;
-  /** Local copies of what lies in S3. */
-  storeCache: { folder: string; bytes: number };
+  /** Local copies of what lies elsewhere: objects of an S3 store, files and tables that pipelines read. */
+  cache: { folder: string; bytes: number };
   /** Folder of LMDB, or `redis://…`, which may hold a password: never shown. */
   online: string;
   /** Caches, servers' data, scratch; safe to delete. */
@@ -39,7 +39,7 @@ export function placesOf(root: string, env: NodeJS.ProcessEnv = process.env): Pl
     store: isS3
       ? storeAddress(env.REFIT_STORE ?? '')
       : folder('REFIT_STORE', 'file:', '.refit/store', 'file:<folder> or s3://<bucket>/<prefix>'),
-    storeCache: { folder: path.join(state, 'cache', 'store'), bytes: cacheBytes(env) },
+    cache: { folder: path.join(state, 'cache', 'files'), bytes: cacheBytes(env) },
     online: isRedis(env.REFIT_ONLINE)
       ? redisAddress(env.REFIT_ONLINE).url
       : folder('REFIT_ONLINE', 'lmdb:', '.refit/online', 'lmdb:<folder> or redis://<host>:<port>/<database>'),

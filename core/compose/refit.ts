@@ -9,6 +9,7 @@ import { createRedisOnlineStore } from '../features/redis-online-store.ts';
 import { type OpenLineage, openLineageOf } from '../openlineage/destination.ts';
 import { RefitError } from '../spec/errors.ts';
 import { createBlobStore } from '../store/blobs.ts';
+import { createFileCache } from '../store/file-cache.ts';
 import { createFolderStore } from '../store/folder-store.ts';
 import type { BlobStore, ObjectStore } from '../store/ports.ts';
 import { createS3Store } from '../store/s3-store.ts';
@@ -38,9 +39,6 @@ export interface Refit {
   close(): Promise<void>;
 }
 
-/** Copies of S3 objects kept on this machine. */
-const CACHE_BYTES = 20e9;
-
 /** Builds the adapters that the environment names. */
 export function compose(places: Places): Refit {
   const objects = openStore(places);
@@ -60,10 +58,7 @@ export function compose(places: Places): Refit {
       });
       return cache;
     },
-    sources: createSourceFiles(places.root, {
-      folder: path.join(places.state, 'cache', 'sources'),
-      limitBytes: CACHE_BYTES,
-    }),
+    sources: createSourceFiles(places.root, createFileCache(places.cache.folder, places.cache.bytes)),
     webhook: webhookOf(process.env),
     openLineage: openLineageOf(places.root, process.env),
     version: manifestOf().version,
@@ -77,9 +72,9 @@ export function compose(places: Places): Refit {
 }
 
 /** The store that the environment names; nothing is asked of a server yet. @throws RefitError REFIT_USAGE */
-function openStore({ store, storeCache }: Places): ObjectStore {
+function openStore({ store, cache }: Places): ObjectStore {
   if (!store.startsWith('s3:')) return createFolderStore(store);
-  return createS3Store(store, { cache: storeCache.folder, cacheBytes: storeCache.bytes });
+  return createS3Store(store, { cache: cache.folder, cacheBytes: cache.bytes });
 }
 
 /** REFIT_WEBHOOK_URL and REFIT_WEBHOOK_SECRET. @throws RefitError REFIT_USAGE when the address is none */

@@ -1,17 +1,18 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { RefitError } from '../spec/errors.ts';
-import { fileDigest, hashFile, sha256 } from '../store/digest.ts';
+import { hashFile, sha256 } from '../store/digest.ts';
+import type { FileCache } from '../store/file-cache.ts';
+import { releasingLocalFiles } from '../store/local-files.ts';
 import { storeError, systemCode } from '../store/store-errors.ts';
 
 /**
- * Files that are not on this machine, kept here by their content: `<folder>/<sha256>`, and by address what was last fetched
- * from there. What is used is always checked against its digest; a copy that is not right counts as absent. A project may
- * delete the folder at any time.
+ * Files that are not on this machine, copied into its cache by their content, and by address (`notes/<address>.json`) what was last
+ * fetched from there. A path that is handed out stays until the work that asked for it ends.
  */
 
 /** Bytes somewhere else. `version` changes whenever they do: an S3 etag with the size. */
@@ -29,6 +30,8 @@ export interface RemoteFiles {
   remembered(file: RemoteFile): Promise<string | undefined>;
   /** A local file with that content; undefined where there is none. */
   kept(sha256: string): Promise<string | undefined>;
+  /** A new path for a file or folder that is to be kept. */
+  draft(): Promise<string>;
   /** Takes a file over that was fetched in another way. @returns its SHA-256 */
   keep(file: RemoteFile, draft: string): Promise<string>;
 }
@@ -39,36 +42,27 @@ export type Fetch = (
   signal?: AbortSignal,
 ) => Promise<{ body: AsyncIterable<Uint8Array>; version: string; bytes?: number }>;
 
-export interface RemoteCache {
-  folder: string;
-  /** Bytes kept at most; the files unused for longest go first. */
-  limitBytes: number;
+/** What was not asked for in so long is forgotten: then the file is fetched once more. */
+const FORGET_MS = 30 * 86_400_000;
+
+interface Loaded {
+  path: string;
+  digest: string;
 }
 
-/** What was used this recently stays whatever the limit: somebody may be about to read it. */
-const IN_USE_MS = 15 * 60_000;
-
-export function createRemoteFiles({ folder, limitBytes }: RemoteCache, fetch: Fetch): RemoteFiles {
-  const place = (digest: string) => path.join(folder, digest);
-  const note = (address: string) => path.join(folder, `${sha256(address)}.json`);
-
-  async function cached(digest: string): Promise<string | undefined> {
-    const file = place(digest);
-    const found = await fileDigest(file).catch(() => undefined);
-    if (found?.sha256 !== digest) return undefined;
-    const now = new Date();
-    await utimes(file, now, (await stat(file)).mtime).catch(() => undefined);
-    return file;
-  }
+export function createRemoteFiles(cache: FileCache, fetch: Fetch): RemoteFiles {
+  const notes = path.join(cache.folder, 'notes');
+  const note = (address: string) => path.join(notes, `${sha256(address)}.json`);
+  let swept: Promise<void> | undefined;
 
   /** Streams break off; what the client could not even ask for, it tried thrice itself. */
-  async function load(address: string, signal?: AbortSignal): Promise<string> {
+  async function load(address: string, signal?: AbortSignal): Promise<Loaded> {
     for (let left = 2; ; left--) {
       try {
         return await loadOnce(address, signal);
       } catch (error) {
         signal?.throwIfAborted();
-        if (error instanceof RefitError || systemCode(error) === 'ENOSPC') throw storeError(error, folder);
+        if (error instanceof RefitError || systemCode(error) === 'ENOSPC') throw storeError(error, cache.folder);
         if (left > 0) continue;
         const why = error instanceof Error ? error.message : String(error);
         throw new RefitError(
@@ -82,22 +76,27 @@ export function createRemoteFiles({ folder, limitBytes }: RemoteCache, fetch: Fe
   }
 
   /** Puts a draft in its place and remembers where it is from. */
-  async function settle({ address, version }: RemoteFile, draft: string, digest: string): Promise<string> {
-    await rename(draft, place(digest));
-    await writeFile(`${draft}.json`, JSON.stringify({ address, version, sha256: digest }));
-    await rename(`${draft}.json`, note(address));
-    await prune(folder, limitBytes, digest);
-    return digest;
+  async function settle({ address, version }: RemoteFile, draft: string, digest: string): Promise<Loaded> {
+    const { size: bytes } = await stat(draft);
+    const found = await cache.path({ name: digest, bytes, sha256: digest }, (place) => rename(draft, place));
+    swept ??= forget(notes);
+    await swept;
+    await mkdir(notes, { recursive: true });
+    const written = await cache.draft();
+    await writeFile(written, JSON.stringify({ address, version, sha256: digest }));
+    await rename(written, note(address));
+    return { path: found, digest };
   }
 
   async function remembered({ address, version }: RemoteFile): Promise<string | undefined> {
     const last = readNote(await readFile(note(address), 'utf8').catch(() => '{}'));
-    return last.address === address && last.version === version ? last.sha256 : undefined;
+    if (last.address !== address || last.version !== version) return undefined;
+    await utimes(note(address), new Date(), new Date()).catch(() => undefined);
+    return last.sha256;
   }
 
-  async function loadOnce(address: string, signal?: AbortSignal): Promise<string> {
-    await mkdir(folder, { recursive: true });
-    const draft = path.join(folder, `.${randomUUID()}.part`);
+  async function loadOnce(address: string, signal?: AbortSignal): Promise<Loaded> {
+    const draft = await cache.draft();
     try {
       const { body, version, bytes } = await fetch(address, signal);
       const { digest, size } = await save(body, draft, signal);
@@ -112,15 +111,20 @@ export function createRemoteFiles({ folder, limitBytes }: RemoteCache, fetch: Fe
 
   return {
     remembered,
-    kept: cached,
-    keep: async (file, draft) => settle(file, draft, await hashFile(draft)),
-    fingerprint: async (file, signal) => (await remembered(file)) ?? load(file.address, signal),
+    kept: cache.find,
+    draft: cache.draft,
+    keep: async (file, draft) => (await settle(file, draft, await hashFile(draft))).digest,
+    async fingerprint(file, signal) {
+      const known = await remembered(file);
+      // Only its digest is asked for: the copy may make room for others.
+      return known ?? (await releasingLocalFiles(() => load(file.address, signal))).digest;
+    },
     async path(address, digest, signal) {
-      const here = await cached(digest);
+      const here = await cache.find(digest);
       if (here) return here;
       const found = await load(address, signal);
-      if (found === digest) return place(digest);
-      const details = { address, expected: digest, found };
+      if (found.digest === digest) return found.path;
+      const details = { address, expected: digest, found: found.digest };
       throw new RefitError('REFIT_SOURCE_CHANGED', `${address} changed after it was looked at.`, details);
     },
   };
@@ -153,19 +157,11 @@ async function save(
   return { digest: hash.digest('hex'), size };
 }
 
-/** Removes what was unused for longest until the rest is within the limit; drafts that a killed process left go, too. */
-async function prune(folder: string, limitBytes: number, keep: string): Promise<void> {
-  const files = [];
-  for (const name of await readdir(folder)) {
-    const info = await stat(path.join(folder, name)).catch(() => undefined);
-    if (info?.isFile()) files.push({ name, bytes: info.size, used: Math.max(info.atimeMs, info.ctimeMs) });
-  }
-  let total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  for (const { name, bytes, used } of files.sort((a, b) => a.used - b.used)) {
-    const draft = name.startsWith('.');
-    if ((total <= limitBytes && !draft) || name === keep || name.endsWith('.json')) continue;
-    if (Date.now() - used < IN_USE_MS) continue;
-    await rm(path.join(folder, name), { force: true });
-    total -= bytes;
+/** Removes notes that nobody has asked for in a long time. */
+async function forget(notes: string): Promise<void> {
+  for (const name of await readdir(notes).catch(() => [])) {
+    const file = path.join(notes, name);
+    const usedAt = (await stat(file).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - usedAt > FORGET_MS) await rm(file, { force: true }).catch(() => undefined);
   }
 }

@@ -1,9 +1,10 @@
 import path from 'node:path';
 import type { SourceSpec } from '../spec/pipeline.ts';
+import type { FileCache } from '../store/file-cache.ts';
 import { createS3Client } from '../store/s3-client.ts';
 import { fingerprintFile, listPartitions, noFile, type PartitionFile } from './partitions.ts';
 import type { PiiKey } from './pii-key.ts';
-import { createRemoteFiles, type RemoteCache } from './remote-files.ts';
+import { createRemoteFiles } from './remote-files.ts';
 import { fetchObject, listObjects } from './s3-files.ts';
 import { listTable } from './table-source.ts';
 
@@ -44,7 +45,7 @@ const isTable = (spec: SourcePlace): boolean => spec.table !== undefined;
 const isRemote = (name: string): boolean => name.startsWith('s3://');
 
 /** Files of the project and of S3, whose objects are kept in `cache` by their content. */
-export function createSourceFiles(root: string, cache: RemoteCache, env: NodeJS.ProcessEnv = process.env): SourceFiles {
+export function createSourceFiles(root: string, cache: FileCache, env: NodeJS.ProcessEnv = process.env): SourceFiles {
   const local = localFiles(root);
   let client: ReturnType<typeof createS3Client> | undefined;
   const s3 = () => (client ??= createS3Client(env));
@@ -53,11 +54,7 @@ export function createSourceFiles(root: string, cache: RemoteCache, env: NodeJS.
     async list(source, spec, signal) {
       if (isTable(spec)) {
         const { format, table } = spec;
-        return listTable(
-          { root, source, env, folder: cache.folder, signal },
-          { path: spec.path, format, table },
-          remote,
-        );
+        return listTable({ root, source, env, signal }, { path: spec.path, format, table }, remote);
       }
       if (!isRemote(spec.path)) return local.list(source, spec);
       const objects = await listObjects(await s3(), spec.path);

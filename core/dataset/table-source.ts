@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { RefitError } from '../spec/errors.ts';
@@ -17,14 +16,14 @@ import type { OpenTable, TableContext, TablePeriod } from './table-port.ts';
 
 /** The periods of a table as partitions, copied where that is needed. @throws RefitError REFIT_SOURCE_MISSING, REFIT_SOURCE_UNREACHABLE */
 export async function listTable(
-  context: Omit<TableContext, 'path' | 'table' | 'scratch'> & { folder: string },
+  context: Omit<TableContext, 'path' | 'table' | 'scratch'>,
   spec: { path: string; format?: SourceSpec['format'] | undefined; table?: TableSpec | undefined },
   remote: RemoteFiles,
 ): Promise<PartitionFile[]> {
   const { table } = spec;
   if (!table) throw new RefitError('REFIT_PIPELINE_INVALID', `sources.${context.source} names no table.`);
-  const scratch = path.join(context.folder, `.${randomUUID()}`);
-  await mkdir(scratch, { recursive: true });
+  const scratch = await remote.draft();
+  await mkdir(scratch);
   const withTable = spec.format === 'postgres' ? withPostgresTable : withDuckDbTable;
   try {
     return await withTable({ ...context, path: spec.path, table, scratch }, async (reader) => {

@@ -6,6 +6,7 @@
  *   use/<process>/<name>      the copies that a process uses, as hard links: whoever evicts a file takes its name in `files`
  *                             only, and leaves alone what has a second link; so no file goes while somebody reads it
  *   tmp/<process>             being written
+ *   notes/                    of whoever fetches from elsewhere: what lay where
  *
  * What a process that died left behind goes when the next one opens the cache. It may be deleted as a whole at any time
  * when nothing runs.
@@ -29,8 +30,14 @@ export interface CachedFile {
 }
 
 export interface FileCache {
+  /** Absolute. */
+  readonly folder: string;
   /** A path with the bytes; `fill` writes them to a new file where no good copy is. @throws RefitError REFIT_STORE_FULL and what `fill` throws */
   path(file: CachedFile, fill: (path: string) => Promise<void>): Promise<string>;
+  /** A path with the bytes where a good copy is here. */
+  find(sha256: string): Promise<string | undefined>;
+  /** A new path beside the copies, for a file or folder to be written; what is left there when this process dies is removed. */
+  draft(): Promise<string>;
   /** Takes a copy of a local file, so that it need not be fetched. Never fails. */
   adopt(file: CachedFile, path: string): Promise<void>;
 }
@@ -40,6 +47,9 @@ const IDLE_MS = 300_000;
 const TEND_MS = 30_000;
 /** Eviction leaves this share of the limit, so that not each new file evicts one. */
 const LEFT_SHARE = 0.9;
+
+/** Its size is unknown to who only asks for a copy that may be here. */
+type Wanted = Omit<CachedFile, 'bytes'> & Partial<CachedFile>;
 
 interface Held {
   users: number;
@@ -59,7 +69,9 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
   const files = join(base, 'files');
   const mine = join(base, 'use', ownerToken());
   const held = new Map<string, Held>();
-  const underWay = new Map<string, Promise<string>>();
+  const underWay = new Map<string, Promise<string | undefined>>();
+  /** Links that are being removed. */
+  const leaving = new Map<string, Promise<void>>();
   let opened: Promise<void> | undefined;
   /** Bytes in `files`, as far as this process knows; undefined: not counted yet. */
   let total: number | undefined;
@@ -86,14 +98,21 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
     for (const [name, { users, lastAt }] of held) {
       if (users > 0 || lastAt > before || underWay.has(name)) continue;
       held.delete(name);
-      await rm(linked(name), { force: true });
+      await unlink(name);
     }
   }
 
+  /** Takes our link away; who asks for the file meanwhile waits, and links it anew. */
+  function unlink(name: string): Promise<void> {
+    const gone = rm(linked(name), { force: true }).finally(() => leaving.delete(name));
+    leaving.set(name, gone);
+    return gone;
+  }
+
   /** Whether the file at our link has the right bytes; one that has not changed since it was checked is not read again. */
-  async function isGood({ name, bytes, sha256 }: CachedFile): Promise<boolean> {
+  async function isGood({ name, bytes, sha256 }: Wanted): Promise<boolean> {
     const info = await stat(linked(name)).catch(() => undefined);
-    if (info?.size !== bytes) return false;
+    if (info === undefined || (bytes ?? info.size) !== info.size) return false;
     const mark = `${info.ino} ${info.size} ${info.mtimeMs}`;
     const entry = entryOf(name);
     if (entry.checked === mark) return true;
@@ -102,14 +121,22 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
     return true;
   }
 
-  async function obtain(file: CachedFile, fill: (path: string) => Promise<void>): Promise<string> {
+  /** Whether a good copy lies at our link now; one that is not good is removed. */
+  async function linkShared(file: Wanted): Promise<boolean> {
     opened ??= open();
     await opened;
+    await leaving.get(file.name);
     const path = linked(file.name);
-    if (await isGood(file)) return path;
+    if (await isGood(file)) return true;
     await rm(path, { force: true });
-    if ((await linkTo(shared(file.name), path)) && (await isGood(file))) return path;
+    if ((await linkTo(shared(file.name), path)) && (await isGood(file))) return true;
     for (const bad of [path, shared(file.name)]) await rm(bad, { force: true });
+    return false;
+  }
+
+  async function obtain(file: CachedFile, fill: (path: string) => Promise<void>): Promise<string> {
+    const path = linked(file.name);
+    if (await linkShared(file)) return path;
     await add(file, fill);
     if (await isGood(file)) return path;
     throw new RefitError('REFIT_STORE_CORRUPT', `A local copy of an object does not have its bytes (${path}).`, {
@@ -172,17 +199,34 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
     };
   }
 
+  /** Work on a file, by one at a time; who comes meanwhile is given the same. Held before it is there: it must not be let go in between. */
+  async function one(name: string, work: () => Promise<string | undefined>): Promise<string | undefined> {
+    heldByWork(linked(name), () => hold(name));
+    const running = underWay.get(name) ?? work().finally(() => underWay.delete(name));
+    underWay.set(name, running);
+    try {
+      return await running;
+    } catch (error) {
+      throw storeError(error, base);
+    }
+  }
+
   return {
+    folder: base,
     async path(file, fill) {
-      // Before it is there: it must not be let go in the moment between.
-      heldByWork(linked(file.name), () => hold(file.name));
-      const running = underWay.get(file.name) ?? obtain(file, fill).finally(() => underWay.delete(file.name));
-      underWay.set(file.name, running);
-      try {
-        return await running;
-      } catch (error) {
-        throw storeError(error, base);
+      // Who came while another only looked whether it is here asks again.
+      for (;;) {
+        const found = await one(file.name, () => obtain(file, fill));
+        if (found !== undefined) return found;
       }
+    },
+    find: (sha256) =>
+      one(sha256, async () => ((await linkShared({ name: sha256, sha256 })) ? linked(sha256) : undefined)),
+    async draft() {
+      opened ??= open();
+      await opened;
+      await mkdir(join(base, 'tmp'), { recursive: true });
+      return join(base, 'tmp', ownerToken());
     },
     async adopt(file, path) {
       if (file.bytes > limitBytes / 4) return;
@@ -192,7 +236,7 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
         await opened;
         await add(file, (temp) => copyFile(path, temp, constants.COPYFILE_FICLONE));
         // Nobody has asked for it yet: others may evict it.
-        if (!held.has(file.name) && !underWay.has(file.name)) await rm(linked(file.name), { force: true });
+        if (!held.has(file.name) && !underWay.has(file.name)) await unlink(file.name);
       } catch {
         // It is fetched when it is asked for.
       }

@@ -12,6 +12,7 @@ import { createSourceFiles } from '../../core/dataset/source-files.ts';
 import type { TableContext, WithTable } from '../../core/dataset/table-port.ts';
 import { duckdb, postgres, type SourceDraft } from '../../core/spec/define.ts';
 import type { TableSpec } from '../../core/spec/pipeline.ts';
+import { createFileCache } from '../../core/store/file-cache.ts';
 import { freePorts, type Running, startPostgres } from '../e2e/topology.fixture.ts';
 
 const PASSWORD = 'topology';
@@ -42,7 +43,7 @@ beforeEach(() => {
 
 /** The partitions of a source by name, with the digest of their rows. */
 async function list(source: SourceDraft, env: NodeJS.ProcessEnv = { SHOP_URL: url() }) {
-  const files = createSourceFiles(folder, { folder: path.join(folder, `cache-${cache}`), limitBytes: 1e9 }, env);
+  const files = createSourceFiles(folder, createFileCache(path.join(folder, `cache-${cache}`), 1e9), env);
   const found = await files.list('orders', source as never);
   return {
     files,
@@ -218,7 +219,8 @@ test('a copy that made room for others is made again', async () => {
     CREATE TABLE shop.orders (id bigint, updated bigint); INSERT INTO shop.orders VALUES (1, 1)`);
   const orders = postgres({ url: 'SHOP_URL', table: 'shop.orders', version: 'updated', contract: 'c' });
   const { digests } = await list(orders);
-  await rm(path.join(folder, `cache-${cache}`, digests['shop.orders'] ?? ''));
+  const copy = digests['shop.orders'] ?? '';
+  await rm(path.join(folder, `cache-${cache}`, 'files', copy.slice(0, 2), copy));
   const again = await list(orders);
   expect(again.digests).toEqual(digests);
   expect((await rowsOf(again, 'shop.orders')).rows).toHaveLength(1);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSourceFiles, type SourceFiles } from '../../core/dataset/source-files.ts';
 import { sha256 } from '../../core/store/digest.ts';
+import { createFileCache } from '../../core/store/file-cache.ts';
+import { releasingLocalFiles } from '../../core/store/local-files.ts';
 
 /** A server that lists two objects a page and hands them out; `broken` ones break off halfway. */
 interface Bucket {
@@ -62,11 +64,12 @@ function page(objects: Map<string, string>, query: URLSearchParams): string {
 }
 
 function sources(limitBytes = 1e9, env: NodeJS.ProcessEnv = {}): SourceFiles {
-  return createSourceFiles(
-    folder,
-    { folder: path.join(folder, 'cache'), limitBytes },
-    { AWS_ENDPOINT_URL: bucket.url, AWS_ACCESS_KEY_ID: 'k', AWS_SECRET_ACCESS_KEY: 's', ...env },
-  );
+  return createSourceFiles(folder, createFileCache(path.join(folder, 'cache'), limitBytes), {
+    AWS_ENDPOINT_URL: bucket.url,
+    AWS_ACCESS_KEY_ID: 'k',
+    AWS_SECRET_ACCESS_KEY: 's',
+    ...env,
+  });
 }
 
 describe('objects of S3', () => {
@@ -110,6 +113,31 @@ describe('objects of S3', () => {
     expect(await readFile(await sources().path('s3://data/a.csv', sha256('one')), 'utf8')).toBe('one');
   });
 
+  it('are kept within one limit, but for what is in use; notes that nobody needs go', async () => {
+    const body = (n: number) => String(n).repeat(1_000);
+    for (let n = 0; n < 9; n++) bucket.objects.set(`${n}.csv`, body(n));
+    const notes = path.join(folder, 'cache', 'notes');
+    await mkdir(notes, { recursive: true });
+    await writeFile(path.join(notes, 'old.json'), '{}');
+    await utimes(path.join(notes, 'old.json'), new Date(0), new Date(0));
+    const files = sources(3_000);
+    await releasingLocalFiles(async () => {
+      const used = await files.path('s3://data/0.csv', sha256(body(0)));
+      for (const file of await files.list('x', { path: 's3://data/*.csv' })) await files.fingerprint(file);
+      expect(await readFile(used, 'utf8')).toBe(body(0));
+    });
+    const there = await readdir(path.join(folder, 'cache', 'files'), { recursive: true, withFileTypes: true });
+    expect(there.filter((entry) => entry.isFile()).length).toBeLessThanOrEqual(4);
+    // What made room is known still, and fetched again when it is read.
+    bucket.gets.length = 0;
+    const [, first] = await files.list('x', { path: 's3://data/*.csv' });
+    expect(await files.fingerprint(first as never)).toBe(sha256(body(1)));
+    expect(bucket.gets).toEqual([]);
+    expect(await readFile(await files.path('s3://data/1.csv', sha256(body(1))), 'utf8')).toBe(body(1));
+    expect(bucket.gets).toEqual(['1.csv']);
+    expect(await readdir(notes)).toHaveLength(9);
+  });
+
   it('that changed, went away or break off are told', async () => {
     bucket.objects.set('a.csv', 'one');
     await expect(sources().path('s3://data/a.csv', sha256('other'))).rejects.toMatchObject({
@@ -123,7 +151,7 @@ describe('objects of S3', () => {
     await expect(sources().path('s3://data/c.csv', sha256('a long text'))).rejects.toMatchObject({
       code: 'REFIT_SOURCE_UNREACHABLE',
     });
-    expect((await readdir(path.join(folder, 'cache'))).filter((name) => name.startsWith('.'))).toEqual([]);
+    expect(await readdir(path.join(folder, 'cache', 'tmp'))).toEqual([]);
     const nowhere = sources(1e9, { AWS_ENDPOINT_URL: 'http://127.0.0.1:9' });
     await expect(nowhere.list('x', { path: 's3://data/*.csv' })).rejects.toMatchObject({
       code: 'REFIT_SOURCE_UNREACHABLE',

@@ -4,11 +4,22 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { sha256 } from '../../core/store/digest.ts';
 import { type CachedFile, createFileCache, type FileCache } from '../../core/store/file-cache.ts';
 import { releasingLocalFiles } from '../../core/store/local-files.ts';
 import { ownerToken } from '../../core/store/process-identity.ts';
+
+/** What goes before a removal. */
+const slow = vi.hoisted(() => ({ rm: undefined as ((path: string) => Promise<void>) | undefined }));
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const rmSlowly: typeof real.rm = async (path, options) => {
+    await slow.rm?.(String(path));
+    return real.rm(path, options);
+  };
+  return { ...real, rm: rmSlowly };
+});
 
 const MODULE = fileURLToPath(new URL('../../core/store/file-cache.ts', import.meta.url));
 const SIZE = 1_000;
@@ -62,6 +73,43 @@ test('above its limit the files used longest ago go, but none that work under wa
   expect(kept).not.toContain(file(1).name);
   await releasingLocalFiles(() => get(cache, 1));
   expect(fetched.filter((n) => n === 1)).toHaveLength(2);
+});
+
+test('a file that is asked for while it is let go is there for who asked', async () => {
+  const { body, file, get } = source();
+  const cache = createFileCache(root, SIZE);
+  const first = await releasingLocalFiles(() => get(cache, 1));
+  // The second makes room: the link to the first is about to go.
+  const begun = new Promise<void>((tell) => {
+    slow.rm = async (path) => {
+      if (path !== first) return;
+      tell();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+  });
+  const second = releasingLocalFiles(() => get(cache, 2));
+  await begun;
+  await releasingLocalFiles(async () => {
+    const again = await cache.find(file(1).name);
+    await second;
+    slow.rm = undefined;
+    expect(again === undefined ? again : await readFile(again)).toEqual(again && body(1));
+    expect(await readFile(await get(cache, 1))).toEqual(body(1));
+  });
+});
+
+test('what is not here is not found, and what is damaged neither', async () => {
+  const { fetched, body, file, get } = source();
+  const cache = createFileCache(root, 1e9);
+  expect(await cache.find(file(1).name)).toBeUndefined();
+  // One that only looks and one that needs it, at once.
+  const [looked, needed] = await Promise.all([cache.find(file(1).name), get(cache, 1)]);
+  expect([undefined, needed]).toContain(looked);
+  expect(await cache.find(file(1).name)).toBe(needed);
+  await writeFile(needed, body(2));
+  expect(await createFileCache(root, 1e9).find(file(1).name)).toBeUndefined();
+  await get(cache, 1);
+  expect(fetched).toEqual([1, 1]);
 });
 
 test('work that needs more than the limit has it while it runs; afterwards it goes', async () => {
