@@ -1,74 +1,87 @@
-/** Most numbers in one block; a block is halved when it grows beyond. */
+/** Most items in one block; a block is halved when it grows beyond. */
 const BLOCK = 1024;
 
 /**
- * Numbers in order, with repeats: adding, removing and looking up by rank take time with the square root of how many there
+ * Items in order, with repeats: adding, removing and looking up by rank take time with the square root of how many there
  * are at worst, so that a window of a million rows can slide.
  */
-export class SortedList {
-  #blocks: number[][] = [];
+export class SortedList<T> {
+  readonly #order: (a: T, b: T) => number;
+  #blocks: T[][] = [];
   #size = 0;
+
+  constructor(order: (a: T, b: T) => number) {
+    this.#order = order;
+  }
 
   get size(): number {
     return this.#size;
   }
 
-  add(value: number): void {
+  add(item: T): void {
     this.#size += 1;
-    const index = this.#blockOf(value);
+    const index = this.#blockOf(item);
     const block = this.#blocks[index];
     if (!block) {
-      this.#blocks.push([value]);
+      this.#blocks.push([item]);
       return;
     }
-    block.splice(lowerBound(block, value), 0, value);
+    block.splice(this.#lowerBound(block, item), 0, item);
     if (block.length > BLOCK) this.#blocks.splice(index + 1, 0, block.splice(BLOCK >> 1));
   }
 
-  /** Takes one of this value away; nothing happens where there is none. */
-  remove(value: number): void {
-    const index = this.#blockOf(value);
+  /** Takes one of these away; nothing happens where there is none. */
+  remove(item: T): void {
+    const index = this.#blockOf(item);
     const block = this.#blocks[index];
     if (!block) return;
-    const at = lowerBound(block, value);
-    if (block[at] !== value) return;
+    const at = this.#lowerBound(block, item);
+    if (at === block.length || this.#order(block[at] as T, item) !== 0) return;
     block.splice(at, 1);
     this.#size -= 1;
     if (block.length === 0) this.#blocks.splice(index, 1);
   }
 
-  /** The value with so many before it; `rank` is in [0, size). */
-  at(rank: number): number {
+  /** The item with so many before it; undefined outside of [0, size). */
+  at(rank: number): T | undefined {
     let before = rank;
     for (const block of this.#blocks) {
-      if (before < block.length) return block[before] as number;
+      if (before < block.length) return block[before];
       before -= block.length;
     }
-    return Number.NaN;
+    return undefined;
   }
 
-  /** First block that ends at or after the value, else the last one. */
-  #blockOf(value: number): number {
+  /** The greatest so many, in order. */
+  greatest(count: number): T[] {
+    let from = this.#blocks.length;
+    let found = 0;
+    while (from > 0 && found < count) found += (this.#blocks[--from] as T[]).length;
+    return this.#blocks.slice(from).flat().slice(-count);
+  }
+
+  /** First block that ends at or after the item, else the last one. */
+  #blockOf(item: T): number {
     let low = 0;
     let high = this.#blocks.length - 1;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const block = this.#blocks[middle] as number[];
-      if ((block[block.length - 1] as number) < value) low = middle + 1;
+      const block = this.#blocks[middle] as T[];
+      if (this.#order(block[block.length - 1] as T, item) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
-}
 
-/** First index whose value is not below. */
-function lowerBound(sorted: number[], value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
+  /** First index whose item is not below. */
+  #lowerBound(sorted: T[], item: T): number {
+    let low = 0;
+    let high = sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#order(sorted[middle] as T, item) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
-  return low;
 }

@@ -1,6 +1,6 @@
 /**
  * One sweep through rows and questions, key by key and in order of time, for what running sums cannot answer: quantiles,
- * distinct values, the last rows, and rows that end (they were deleted or replaced). DuckDB sorts, and spills where it must;
+ * distinct values and the last rows; rows may end (they were deleted or replaced). DuckDB sorts, and spills where it must;
  * window-rows.ts holds the rows of one key. Nothing is quadratic in the rows of a key, and results depend neither on threads
  * nor on the order of files.
  */
@@ -73,7 +73,8 @@ async function answer(db: DuckDb, writer: DuckDBConnection, request: Sweep, tabl
   let rows = new WindowRows(options);
   const read = (chunk: DuckDBDataChunk) => {
     const numbers = (column: number) => (chunk.getColumnVector(column) as unknown as { items: Float64Array }).items;
-    const [ids, times, kinds, refs, knowns] = [numbers(0), numbers(1), numbers(2), numbers(3), numbers(4)];
+    const [ids, times, kinds, refs] = [numbers(0), numbers(1), numbers(2), numbers(3)];
+    const facts = gone ? numbers(5 + measures.length) : undefined;
     const values = measures.map(({ text }, i) => reader(chunk.getColumnVector(5 + i), text));
     for (let i = 0; i < chunk.rowCount; i++) {
       if (ids[i] !== key) {
@@ -81,10 +82,12 @@ async function answer(db: DuckDb, writer: DuckDBConnection, request: Sweep, tabl
         rows = new WindowRows(options);
       }
       const [kind, ref] = [kinds[i], refs[i] as number];
-      const own = () => values.map((value) => value(i));
       if (kind === ASKS) out.appendRow([ref, ...rows.ask(times[i] as number)]);
-      else if (kind === ENTERS) rows.enter(ref, knowns[i] as number, own());
-      else rows.leave(ref, knowns[i] as number, own());
+      else if (kind === LEAVES) rows.leave(ref);
+      else {
+        const own = values.map((value) => value(i));
+        rows.enter(facts?.[i] ?? 0, ref, own);
+      }
     }
   };
   const stream = await db.connection.stream(movesSql(request));
@@ -107,7 +110,8 @@ function reader(vector: Vector, text: boolean): (row: number) => AggregateValue 
 
 /**
  * Rows that enter or leave, and rows that ask, in order of key, time, rows before questions, and of one time from the oldest to
- * the newest: key, time (µs), kind, event (µs; of a question its `__row`), known (µs), values.
+ * the newest: key, time (µs), kind, event (µs; of a question its `__row`, of one that leaves the number of the row), known (µs),
+ * values, and where rows end the number of the row.
  */
 function movesSql({ keys, spine, from, event, known, enters, gone, overSeconds, measures }: Sweep): string {
   const values = measures.map((_measure, i) => `v${i}`);
@@ -120,9 +124,13 @@ function movesSql({ keys, spine, from, event, known, enters, gone, overSeconds, 
     end.length === 0
       ? ''
       : `AND __enters < least(${end.join(', ')}) AND least(${end.join(', ')}) > (SELECT min(__at) FROM ${spine})`;
-  const row = `${us('__event')}, CASE WHEN isfinite(__known) THEN ${us('__known')} ELSE -1e18 END, ${values.join(', ')}`;
-  const leaves = `UNION ALL SELECT __id, ${us('__gone')}, ${LEAVES}, ${row} FROM facts WHERE isfinite(__gone)`;
-  const nothing = measures.map(({ text }) => (text ? 'NULL' : "'nan'::DOUBLE")).join(', ');
+  const knownUs = `CASE WHEN isfinite(__known) THEN ${us('__known')} ELSE -1e18 END`;
+  const row = [us('__event'), knownUs, ...values, ...(gone ? ['__fact'] : [])].join(', ');
+  const nothing = [
+    ...measures.map(({ text }) => (text ? 'NULL' : "'nan'::DOUBLE")),
+    ...(gone ? ['0::DOUBLE'] : []),
+  ].join(', ');
+  const leaves = `UNION ALL SELECT __id, ${us('__gone')}, ${LEAVES}, __fact, 0, ${nothing} FROM facts WHERE isfinite(__gone)`;
   return `WITH asked AS MATERIALIZED (
     SELECT *, row_number() OVER ()::DOUBLE AS __id FROM (SELECT DISTINCT ${all(({ spineSql }, i) => `${spineSql} AS __k${i}`, ', ')}
       FROM ${spine} s WHERE ${all(({ spineSql }) => `${spineSql} IS NOT NULL`, ' AND ')})
@@ -131,7 +139,7 @@ function movesSql({ keys, spine, from, event, known, enters, gone, overSeconds, 
       ${gone ? `${gone} AS __gone, ` : ''}${columns.join(', ')}
     FROM ${from}
   ), facts AS ${gone ? 'MATERIALIZED ' : ''}(
-    SELECT * FROM raw JOIN asked q USING (${all((_key, i) => `__k${i}`, ', ')})
+    SELECT *${gone ? ', row_number() OVER ()::DOUBLE AS __fact' : ''} FROM raw JOIN asked q USING (${all((_key, i) => `__k${i}`, ', ')})
     WHERE isfinite(__event) AND isfinite(__enters) AND __enters <= (SELECT max(__at) FROM ${spine}) ${ends}
   ), moves AS (
     SELECT __id, ${us('__enters')}, ${ENTERS}::DOUBLE, ${row} FROM facts

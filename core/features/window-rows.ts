@@ -13,128 +13,112 @@ export interface WindowRowsOptions {
   mortal: boolean;
 }
 
-/** Rows in order of event time; of equal times, in the order they entered. Times are microseconds since 1970. */
+interface Row {
+  id: number;
+  /** Microseconds since 1970. */
+  event: number;
+  /** How many had entered before. */
+  turn: number;
+  /** By measure. */
+  values: readonly AggregateValue[];
+}
+
+/** In order of event time; of equal times, in the order they entered. */
+const oldestFirst = (a: Row, b: Row) => a.event - b.event || a.turn - b.turn;
+
+/** Nothing here looks through the rows of a key: many at one instant, late or deleted at once cost no more than others. */
 export class WindowRows {
   readonly #options: WindowRowsOptions;
   readonly #indexes: (Index | undefined)[];
-  #events: number[] = [];
-  #known: number[] = [];
-  /** By measure, beside `#events`. */
-  #values: AggregateValue[][];
-  /** Rows before this have grown too old. */
-  #head = 0;
+  readonly #rows = new SortedList<Row>(oldestFirst);
+  /** By id, where rows are mortal. */
+  readonly #mortal = new Map<number, Row>();
+  #turn = 0;
 
   constructor(options: WindowRowsOptions) {
     this.#options = options;
-    this.#values = options.measures.map(() => []);
     // The newest n are few enough to be looked through.
-    this.#indexes = options.measures.map(({ fn }) => (options.last === undefined ? indexOf(fn) : undefined));
+    this.#indexes = options.measures.map(({ fn }, i) => (options.last === undefined ? indexOf(fn, i) : undefined));
   }
 
-  enter(event: number, known: number, values: readonly AggregateValue[]): void {
-    let at = this.#events.length;
-    while (at > this.#head && (this.#events[at - 1] as number) > event) at -= 1;
-    insert(this.#events, at, event);
-    insert(this.#known, at, known);
-    for (const [i, own] of this.#values.entries()) {
-      const value = values[i] ?? null;
-      insert(own, at, value);
-      if (value !== null) this.#indexes[i]?.add(value);
-    }
-    this.#forget();
+  /** `id`: by which the row leaves. */
+  enter(id: number, event: number, values: readonly AggregateValue[]): void {
+    const { last, mortal } = this.#options;
+    const row = { id, event, turn: this.#turn++, values };
+    this.#rows.add(row);
+    for (const [i, index] of this.#indexes.entries()) index?.add(row, values[i] ?? null);
+    if (mortal) this.#mortal.set(id, row);
+    // Where nothing leaves, n newer rows are enough to be out for good.
+    else if (last !== undefined && this.#rows.size > last) this.#drop(this.#rows.at(0) as Row);
   }
 
-  /** A row that entered with these very times and values is gone. */
-  leave(event: number, known: number, values: readonly AggregateValue[]): void {
-    for (let at = this.#events.length - 1; at >= this.#head && (this.#events[at] as number) >= event; at--) {
-      const same = this.#events[at] === event && this.#known[at] === known;
-      if (!same || !this.#values.every((own, i) => own[at] === (values[i] ?? null))) continue;
-      this.#drop(at);
-      this.#events.splice(at, 1);
-      this.#known.splice(at, 1);
-      for (const own of this.#values) own.splice(at, 1);
-      return;
-    }
+  /** A row that entered is gone; nothing happens where it has grown too old before. */
+  leave(id: number): void {
+    const row = this.#mortal.get(id);
+    if (row) this.#drop(row);
   }
 
   /** The measures at a time; times must not go back. */
   ask(time: number): AggregateValue[] {
-    const { overUs, measures, last } = this.#options;
-    while (this.#head < this.#events.length && (this.#events[this.#head] as number) + overUs <= time) {
-      this.#drop(this.#head);
-      this.#head += 1;
-    }
+    const { overUs, measures, last = Number.POSITIVE_INFINITY } = this.#options;
+    for (let row = this.#rows.at(0); row && row.event + overUs <= time; row = this.#rows.at(0)) this.#drop(row);
+    const rows = this.#indexes.every(Boolean) ? [] : this.#rows.greatest(last);
     return measures.map((measure, i) => {
-      const own = this.#values[i] as AggregateValue[];
       const index = this.#indexes[i];
       if (index) return index.result(measure);
-      if (last === undefined)
-        return measure.fn === 'last' ? newest(own, this.#head) : aggregateValues(measure, own.slice(this.#head));
-      return aggregateValues(measure, own.slice(Math.max(this.#head, own.length - last)));
+      return aggregateValues(
+        measure,
+        rows.map(({ values }) => values[i] ?? null),
+      );
     });
   }
 
-  #drop(at: number): void {
-    for (const [i, index] of this.#indexes.entries()) {
-      const value = this.#values[i]?.[at] ?? null;
-      if (value !== null) index?.remove(value);
-    }
-  }
-
-  /** Gives back the memory of rows that can never count again. */
-  #forget(): void {
-    const { last, mortal } = this.#options;
-    // Where nothing leaves, n newer rows are enough to be out for good.
-    const out = last === undefined || mortal ? this.#head : Math.max(this.#head, this.#events.length - last);
-    if (out < 1024 || out * 2 < this.#events.length) return;
-    this.#events = this.#events.slice(out);
-    this.#known = this.#known.slice(out);
-    this.#values = this.#values.map((own) => own.slice(out));
-    this.#head = Math.max(0, this.#head - out);
+  #drop(row: Row): void {
+    this.#rows.remove(row);
+    this.#mortal.delete(row.id);
+    for (const [i, index] of this.#indexes.entries()) index?.remove(row, row.values[i] ?? null);
   }
 }
 
-function newest(values: readonly AggregateValue[], from: number): AggregateValue {
-  for (let at = values.length - 1; at >= from; at--) {
-    if (values[at] !== null) return aggregateValues({ fn: 'last' }, [values[at] as AggregateValue]);
-  }
-  return null;
-}
-
-function insert<T>(list: T[], at: number, value: T): void {
-  if (at === list.length) list.push(value);
-  else list.splice(at, 0, value);
-}
-
-/** What is kept so that an aggregate need not look through all rows. */
+/** What is kept of a measure's values so that an aggregate need not look through all rows; missing ones say nothing. */
 interface Index {
-  add(value: number | string): void;
-  remove(value: number | string): void;
+  add(row: Row, value: AggregateValue): unknown;
+  remove(row: Row, value: AggregateValue): unknown;
   result(of: Pick<Aggregate, 'fn' | 'q'>): AggregateValue;
 }
 
-function indexOf(fn: Aggregate['fn']): Index | undefined {
+function indexOf(fn: Aggregate['fn'], measure: number): Index | undefined {
   if (fn === 'distinct') return distinctIndex();
+  if (fn === 'last') return lastIndex(measure);
   return fn === 'min' || fn === 'max' || fn === 'quantile' ? orderIndex() : undefined;
 }
 
 function orderIndex(): Index {
-  const list = new SortedList();
+  const list = new SortedList<number>((a, b) => a - b);
   return {
-    add: (value) => list.add(value as number),
-    remove: (value) => list.remove(value as number),
+    add: (_row, value) => value !== null && list.add(value as number),
+    remove: (_row, value) => value !== null && list.remove(value as number),
     result({ fn, q = 0.5 }) {
       if (list.size === 0) return null;
-      return interpolated(list.size, fn === 'min' ? 0 : fn === 'max' ? 1 : q, (rank) => list.at(rank));
+      return interpolated(list.size, fn === 'min' ? 0 : fn === 'max' ? 1 : q, (rank) => list.at(rank) as number);
     },
   };
 }
 
-function distinctIndex(): Index {
-  const counts = new Map<number | string, number>();
+function lastIndex(measure: number): Index {
+  const list = new SortedList<Row>(oldestFirst);
   return {
-    add: (value) => void counts.set(value, (counts.get(value) ?? 0) + 1),
-    remove(value) {
+    add: (row, value) => value !== null && list.add(row),
+    remove: (row, value) => value !== null && list.remove(row),
+    result: (of) => aggregateValues(of, [list.at(list.size - 1)?.values[measure] ?? null]),
+  };
+}
+
+function distinctIndex(): Index {
+  const counts = new Map<AggregateValue, number>();
+  return {
+    add: (_row, value) => value !== null && counts.set(value, (counts.get(value) ?? 0) + 1),
+    remove(_row, value) {
       const left = (counts.get(value) ?? 0) - 1;
       if (left > 0) counts.set(value, left);
       else counts.delete(value);

@@ -337,6 +337,35 @@ describe('by example', () => {
     });
   });
 
+  test('many rows that are learned newest first, happen at one instant or end at one instant cost no more than others', async () => {
+    await withDuckDb({ scratch }, async (db) => {
+      const loaded = await load(db, [{ ...row(0, 0, 0), gone: 1 }], [{ key: 'a', at: 0 }], 1_000_000);
+      // The first half is learned from the newest to the oldest, the second happens at once; all end at once, but the first two rows.
+      await db.run(`CREATE OR REPLACE TABLE facts AS SELECT 'a' AS key, ${time(1)} + to_seconds(least(i, 50000)) AS happened,
+        i AS x, nullif(i, 0) * 0 AS y, ${time(100)} - to_seconds(i) AS __known_0, __known_0 AS __known_1, __known_0 AS __known_2,
+        happened AS __event_at, 'infinity'::TIMESTAMP AS __bad_known_at,
+        CASE WHEN i < 2 THEN 'infinity'::TIMESTAMP ELSE ${time(200)} END AS __gone_at FROM range(100000) r(i)`);
+      await db.run(`CREATE OR REPLACE TABLE spine AS
+        SELECT i AS __row, CASE WHEN i < 50000 THEN ${time(150)} ELSE ${time(200)} END AS __at, 'a' AS id FROM range(100000) r(i)`);
+      const swept: [Fn, string, number?][] = [
+        ['last', 'x'],
+        ['min', 'x'],
+        ['quantile', 'x', 0.5],
+        ['distinct', 'x'],
+      ];
+      const aggregate = swept.map(([fn, expr, q]) => ({ name: fn, fn, expr, ...(q === undefined ? {} : { q }) }));
+      const views: FeatureView[] = [
+        { kind: 'window', name: 'w', source: 'facts', by: BY, over: '9000h', aggregate },
+        { ...latest(), kind: 'latest', name: 'l', fields: [{ name: 'newest', expr: 'x' }] } as FeatureView,
+      ];
+      const found = await join(db, views, loaded);
+      expect(new Set(found.slice(0, 50_000).map((values) => values.join()))).toEqual(
+        new Set([`50000,0,49999.5,100000,50000`]),
+      );
+      expect(new Set(found.slice(50_000).map((values) => values.join()))).toEqual(new Set(['1,0,0.5,2,1']));
+    });
+  });
+
   test('keys of different number types meet; a number and a text meet by how the number is written', async () => {
     await withDuckDb({ scratch }, async (db) => {
       const { sources } = await load(db, [{ ...row(1, 1, 5), key: '7' }], [], 100);

@@ -143,7 +143,7 @@ describe('aggregates over values', () => {
 
   test('a list of many numbers stays in order while it grows and shrinks', () => {
     const numbers = fc.sample(fc.integer({ min: 0, max: 400 }), 6000);
-    const list = new SortedList();
+    const list = new SortedList<number>((a, b) => a - b);
     for (const value of numbers) list.add(value);
     const [gone, kept] = [numbers.slice(0, 4000), numbers.slice(4000).sort((a, b) => a - b)];
     for (const value of gone) list.remove(value);
