@@ -1,10 +1,14 @@
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
+import { atMost } from '../core/spec/at-most.ts';
 import { type ErrorCode, RefitError } from '../core/spec/errors.ts';
 
 /** These are tried this often before the run fails: they may be passing ones, but mostly are not, and somebody waits. */
 const ATTEMPTS: Partial<Record<ErrorCode, number>> = { REFIT_INTERNAL: 3, REFIT_STORE_CORRUPT: 3 };
+
+/** Other services read them without a store (docs/adr/0021). */
+const MOST_DETAILS_BYTES = 32 * 1024;
 
 /** Turns the errors of the catalogue into Temporal failures that carry code, cure and details. */
 export class ErrorsInterceptor implements ActivityInboundCallsInterceptor {
@@ -27,7 +31,7 @@ export function toFailure(error: unknown, attempt: number, cancelled: boolean): 
     type: known.code,
     message: known.message,
     nonRetryable: attempts === undefined ? !known.retryable : attempt >= attempts,
-    details: [{ code: known.code, cure: known.cure, details: known.details }],
+    details: [{ code: known.code, cure: known.cure, details: atMost(MOST_DETAILS_BYTES, known.details) }],
     ...(error instanceof Error ? { cause: error } : {}),
   });
 }

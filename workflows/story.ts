@@ -9,6 +9,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import { type Done, PROGRESS_SIGNAL, type ProgressReport } from '../core/spec/activities.ts';
+import { atMost } from '../core/spec/at-most.ts';
 import { SearchAttribute } from '../core/spec/queues.ts';
 import type { Progress, RunResult, Verdict } from '../core/spec/run.ts';
 import type { Stage, StageResult } from '../core/spec/stages.ts';
@@ -16,6 +17,9 @@ import { stageTable } from './stage-table.ts';
 
 export const progressQuery = defineQuery<Progress>('progress');
 const progressSignal = defineSignal<[ProgressReport]>(PROGRESS_SIGNAL);
+
+/** Together less than what Temporal is given as it is (docs/adr/0021). */
+const MOST_BYTES = { stage: 6 * 1024, gates: 12 * 1024, drifted: 8 * 1024 };
 
 type Attribute = keyof typeof SearchAttribute;
 
@@ -40,6 +44,7 @@ export class Story {
   #notes: string[] = [];
   #watcher: StageWatcher | undefined;
   #entered = 0;
+  #shortened = false;
 
   constructor(pipeline: string, trigger: string) {
     this.progress = { pipeline, asOf: null, stage: null, stages: this.stages };
@@ -99,11 +104,25 @@ export class Story {
       },
     });
     stage.seconds = (Date.now() - started) / 1000;
-    if (Object.keys(details).length > 0) stage.details = details;
+    if (Object.keys(details).length > 0) stage.details = this.#bounded(MOST_BYTES.stage, details);
     this.stages.push(stage);
     this.#show();
     this.#watcher?.finished(stage, result);
     return result;
+  }
+
+  /** What other services are told of the run's end. */
+  result(result: RunResult): RunResult {
+    const { gates, drift } = result;
+    const drifted = this.#bounded(MOST_BYTES.drifted, drift.drifted);
+    const told = { ...result, gates: this.#bounded(MOST_BYTES.gates, gates), drift: { ...drift, drifted } };
+    return this.#shortened ? { ...told, shortened: true } : told;
+  }
+
+  #bounded<T>(bytes: number, value: T): T {
+    const told = atMost(bytes, value);
+    this.#shortened ||= told !== value;
+    return told;
   }
 
   /** Something that operators should read, e.g. the reason of a failure or the address of the report. */

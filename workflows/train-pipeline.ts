@@ -90,13 +90,13 @@ async function work(
     checkDrift(context('drift-check'), trainingSet, decision, report),
   );
   await story.end(decision.verdict, decision.model.version);
-  return {
+  return story.result({
     ...{ runId, workflowId, pipeline: run.pipeline, asOf: data.asOf, stages: story.stages },
     ...{ metrics: judged.metrics, gates: decision.gates, verdict: decision.verdict, model: decision.model },
     drift: { drifted: drift.drifted, share: drift.share },
     report: judged.reportAddress,
     seconds: (Date.now() - startTime.getTime()) / 1000,
-  };
+  });
 }
 
 /** Runs that were under way before there were run keys go on without. */

@@ -69,6 +69,8 @@ export const RunResult = Type.Object({
   /** Store path of the evaluation page, absolute where the store is a folder. */
   report: Type.String(),
   seconds: Type.Number(),
+  /** Lists in it were cut, so that who has no store can read it; the whole is in the store. */
+  shortened: Type.Optional(Type.Literal(true)),
 });
 export type RunResult = Static<typeof RunResult>;
 

@@ -17,7 +17,7 @@ const bytes = (value: string): Uint8Array => new TextEncoder().encode(value);
  * Puts large arguments and results into the store and hands their address around: Temporal takes 2 MB a payload and 50 MB a
  * history, and a source of some thousand files has larger lists than that. Workers need it, and commands, which read what a
  * workflow found of a thousand features; what goes in and comes out of a training run is small, so that other services need no
- * store. (Claim check, Hohpe and Woolf, Enterprise Integration Patterns, 2003.)
+ * store (docs/adr/0021). (Claim check, Hohpe and Woolf, Enterprise Integration Patterns, 2003.)
  */
 export function claimCheck(blobs: BlobStore): PayloadCodec {
   return {

@@ -28,6 +28,8 @@ export interface Script {
   /** Files of the source, and what a partition tells of its columns. */
   files: number;
   columns: string;
+  /** Long lists that the steps of a run came to. */
+  found: { rules: unknown[]; drifted: string[]; gates: unknown[] };
   decide: (input: { approved?: { action: string; by: string; reason: string } }) => unknown;
   /** Holds activities of this name up until it resolves. */
   gate: Record<string, Promise<void> | undefined>;
@@ -51,6 +53,7 @@ export function newScript(): Script {
     run: {},
     newestEvent: '2021-01-01T00:00:00Z',
     ...{ files: 1, columns: '' },
+    found: { rules: [], drifted: [], gates: [] },
     decide: () => decided('promoted'),
     gate: {},
     fails: {},
@@ -80,7 +83,7 @@ function stubs(script: () => Script): Activities {
       }),
     extractPartition: ({ file }) => done({ name: (file as { name: string }).name, columns: script().columns }),
     publishSnapshot: ({ source, partitions }) => {
-      return done({ source, id: 'i', partitions, rows: 1, quarantined: 0, rules: [] });
+      return done({ source, id: 'i', partitions, rows: 1, quarantined: 0, rules: script().found.rules });
     },
     buildTrainingSet: () =>
       done({ rows: { train: 1, validate: 1, test: 1 }, features: [], excluded: { unlabelled: 0, labelLate: 0 } }),
@@ -94,8 +97,16 @@ function stubs(script: () => Script): Activities {
       }),
     registerVersion: () => done({ version: 1 }),
     materializeOnline: () => done({ entities: 1 }),
-    decide: (input) => script().decide(input),
-    checkDrift: () => done({ rows: 1, drifted: [], share: 0 }),
+    decide: (input) => {
+      const decision = script().decide(input) as object;
+      return 'gates' in decision
+        ? { ...decision, gates: [...(decision.gates as unknown[]), ...script().found.gates] }
+        : decision;
+    },
+    checkDrift: () => {
+      const { drifted } = script().found;
+      return done({ rows: 1, drifted, share: drifted.length > 0 ? 0.5 : 0 });
+    },
     emitLineage: ({ moment }) =>
       script().refuses !== undefined && (moment as { stage: string | null }).stage === script().refuses
         ? { refused: 'The receiver answers 413.' }
