@@ -55,7 +55,7 @@ export function createLmdbOnlineStore(directory: string): OnlineStore {
     },
     async views(prefix) {
       const found: string[] = [];
-      for (let start = prefix; ; start = `${found.at(-1)}\0`) {
+      for (let start = prefix; ; start = after(found.at(-1) ?? '')) {
         const [next] = database.getKeys({ start: [start], limit: 1 });
         const view = next?.[0];
         if (view === undefined || !view.startsWith(prefix)) return found;
@@ -65,7 +65,7 @@ export function createLmdbOnlineStore(directory: string): OnlineStore {
     async clear(view) {
       for (;;) {
         const removed = await database.transaction(() => {
-          const ids = [...database.getKeys({ start: [view], end: [`${view}\0`], limit: BATCH })];
+          const ids = [...database.getKeys({ start: [view], end: [after(view)], limit: BATCH })];
           for (const id of ids) void database.remove(id);
           return ids.length;
         });
@@ -90,6 +90,9 @@ function openDatabase(directory: string) {
     );
   }
 }
+
+/** Sorts after all keys of a view, and before those of a view whose name goes on; LMDB has another order for control characters. */
+const after = (view: string): string => `${view} `;
 
 function shortKey(key: string): string {
   if (key.length * 3 <= LONGEST_KEY || Buffer.byteLength(key) <= LONGEST_KEY) return key;
