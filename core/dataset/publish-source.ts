@@ -141,9 +141,11 @@ function endOf({ newestEvent, seenAt }: Seen): string {
 async function asOfDate(deps: PublishDeps, found: Dated, log: Sightings, partition: Partition): Promise<Partition> {
   const { source, spec, asOf } = found;
   const versions = await versionsOf(deps.blobs, log, found, partition);
+  // A change is recorded when it says it was made.
+  const recordedAt = spec.recordedAt ?? spec.changes?.time;
   // Nothing of a correction is known before the end of what it corrects, unless its rows say so themselves.
   const due = versions.findLastIndex(
-    ({ since }, index) => index === 0 || spec.recordedAt !== undefined || Date.parse(since) < Date.parse(asOf),
+    ({ since }, index) => index === 0 || recordedAt !== undefined || Date.parse(since) < Date.parse(asOf),
   );
   const [first] = versions as [PartitionVersion];
   if (due === 0) return first.partition;
@@ -151,7 +153,7 @@ async function asOfDate(deps: PublishDeps, found: Dated, log: Sightings, partiti
     source,
     versions: versions.slice(0, due + 1).map(({ partition: of, seenAt, since }) => ({ partition: of, seenAt, since })),
     unique: compileContract(spec.contract).unique,
-    ...(spec.recordedAt === undefined ? {} : { recordedAt: spec.recordedAt }),
+    ...(recordedAt === undefined ? {} : { recordedAt }),
   };
   return (await deps.step(foldVersions, input)).output;
 }

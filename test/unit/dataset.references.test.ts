@@ -153,6 +153,23 @@ describe('a reference to another source', () => {
     expect(await run('2024-02-01T00:00:00Z', seen, { orders, shops })).toEqual(['a']);
   });
 
+  it('is held against change rows that a log grew by, from when they say they were made', async () => {
+    const { file, run } = await shop(CHANGES);
+    const orders = [await file('orders/01', JANUARY)];
+    const log: Rows = [{ name: 'a', op: 'insert', lsn: 1, at: '2024-01-01' }];
+    const first = { orders, shops: [await file('shops/log', log)] };
+    expect(await run('2024-01-12T00:00:00Z', '2024-01-12T00:00:00Z', first)).toEqual(['b']);
+    log.push(
+      { name: 'b', op: 'insert', lsn: 2, at: '2024-01-20' },
+      { name: 'a', op: 'delete', lsn: 3, at: '2024-02-01' },
+    );
+    const grown = { orders, shops: [await file('shops/log', log)] };
+    const seen = '2024-03-01T00:00:00Z';
+    expect(await run('2024-01-19T00:00:00Z', seen, grown)).toEqual(['b']);
+    expect(await run('2024-01-20T00:00:00Z', seen, grown)).toEqual([]);
+    expect(await run('2024-02-01T00:00:00Z', seen, grown)).toEqual(['a']);
+  });
+
   it('is found in the cache again by a rerun, whatever has come since', async () => {
     const { file, run, ran, references } = await shop(SHOPS);
     const orders = [await file('orders/01', JANUARY)];
