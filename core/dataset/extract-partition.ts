@@ -16,7 +16,7 @@ export { type ExtractInput, type ExtractSlice, extractInput, extractSlice } from
 export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput, Partition> {
   return defineStep<ExtractInput, Partition>({
     name: 'extract-partition',
-    version: 4,
+    version: 5,
     natives: ['duckdb'],
     source: import.meta.url,
     run: async (input, context) => {
@@ -36,7 +36,7 @@ export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput,
 }
 
 async function write(
-  { db, columns, quarantined }: SourceFileTable,
+  { db, columns, quarantined, contract }: SourceFileTable,
   rules: JudgedRule[],
   context: StepContext,
   file: ExtractInput['file'],
@@ -50,7 +50,8 @@ async function write(
   const own = { ...named, columns, rows, badRows };
   if (badRows === 0) return { ...own, rules: [], ...times };
   const quarantine = path.join(context.scratch, 'quarantine.parquet');
-  await copyOut(db, quarantineSql(quarantined, rules), quarantine);
+  const personal = contract.pii.map(({ column }) => column).filter((name) => columns.some((one) => one.name === name));
+  await copyOut(db, quarantineSql(quarantined, rules, personal), quarantine);
   const counts = await countRules(db, rules, quarantine);
   return { ...own, rules: counts, ...times, quarantine: await context.blobs.putFile(quarantine) };
 }
@@ -63,11 +64,11 @@ async function copyOut(db: DuckDb, sql: string, file: string): Promise<void> {
  * Rejected rows as read (personal data treated), each with its place in the file from 1, the rules it broke and, in the same
  * order, when that was known.
  */
-function quarantineSql(quarantined: string, rules: JudgedRule[]): string {
+function quarantineSql(quarantined: string, rules: JudgedRule[], personal: string[]): string {
   const texts = rules.map(({ rule, flagSql }) => `CASE WHEN ${flagSql} THEN ${literal(rule)} END`);
   const times = rules.map(({ flagSql, knownSql }) => `CASE WHEN ${flagSql} THEN ${knownSql} END`);
   const present = (items: string[]) => `list_filter([${items.join(', ')}], lambda item: item IS NOT NULL)`;
-  const own = ['__row', '__bad_known_at', '__flags', `${present(texts)} AS __rules`];
+  const own = ['__row', '__bad_known_at', '__flags', `${present(texts)} AS __rules`, ...personal.map(identifier)];
   const shown = [quarantined, 'raw.__row', '__rules', '__rule_known_at', '__bad_known_at'].filter(
     (item) => item !== '',
   );

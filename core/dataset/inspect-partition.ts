@@ -13,7 +13,7 @@ export type Inspection = Omit<SourceFile, 'name' | 'sha256'>;
 export function createInspectPartition(origin: SourceOrigin): Step<ExtractInput, Inspection> {
   return defineStep<ExtractInput, Inspection>({
     name: 'inspect-partition',
-    version: 3,
+    version: 4,
     natives: ['duckdb'],
     source: import.meta.url,
     run: (input, context) =>

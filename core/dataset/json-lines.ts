@@ -1,5 +1,6 @@
 import type { RawColumn } from './column-types.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
+import { type PathColumn, pathColumns, pathValueSql } from './path-columns.ts';
 
 /**
  * JSON lines: one object a line, blank lines between them. The columns are the contract's; fields it does not name are not
@@ -25,17 +26,39 @@ function objectsSql(path: string, compression: string): string {
 
 const field = (name: string, arrow: '->' | '->>') => `object${arrow}${literal(`$."${name}"`)}`;
 
-/** Creates the view `raw` with a JSON column a name, `__line` and `__row`. */
+/**
+ * Creates the view `raw` with a JSON column a name, a text column for each that the file's path names and no line has, `__line`
+ * and `__row`.
+ */
 export async function openJsonLines(
   db: DuckDb,
   path: string,
-  { columns, compression }: { columns: string[]; compression: string },
+  { columns, compression, folders }: { columns: string[]; compression: string; folders: string },
 ): Promise<RawColumn[]> {
-  const values = columns.map((name) => `${field(name, '->')} AS ${identifier(name)}`);
+  const lines = objectsSql(path, compression);
+  // SQL does not tell `Year` from `year`.
+  const clashes = (name: string) =>
+    columns.some((other) => other !== name && other.toLowerCase() === name.toLowerCase());
+  const named = pathColumns(folders).filter(({ name }) => !clashes(name));
+  const inPath = await absentFields(db, lines, named);
+  const own = columns.filter((name) => !inPath.some((one) => one.name === name));
+  const values = own.map((name) => `${field(name, '->')} AS ${identifier(name)}`);
+  const fixed = inPath.map((one) => `${pathValueSql(one)} AS ${identifier(one.name)}`);
   const bad = `CASE WHEN object IS NULL THEN __row END AS ${BAD_LINE}`;
-  const items = [...values, bad, '__row'].join(', ');
-  await db.run(`CREATE TEMP VIEW raw AS SELECT ${items} FROM (${objectsSql(path, compression)})`);
-  return columns.map((name) => ({ name, type: 'JSON' }));
+  const items = [...values, ...fixed, bad, '__row'].join(', ');
+  await db.run(`CREATE TEMP VIEW raw AS SELECT ${items} FROM (${lines})`);
+  return [
+    ...own.map((name) => ({ name, type: 'JSON' })),
+    ...inPath.map(({ name }) => ({ name, type: 'VARCHAR', text: true })),
+  ];
+}
+
+/** Columns of the path that no line has a field for: what a line says itself goes first. */
+async function absentFields(db: DuckDb, lines: string, named: PathColumn[]): Promise<PathColumn[]> {
+  if (named.length === 0) return [];
+  const has = named.map(({ name }, i) => `coalesce(bool_or((${field(name, '->')}) IS NOT NULL), false) AS has_${i}`);
+  const [row = {}] = await db.rows(`SELECT ${has.join(', ')} FROM (${lines})`);
+  return named.filter((_, i) => row[`has_${i}`] !== true);
 }
 
 /**

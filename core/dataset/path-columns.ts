@@ -1,9 +1,21 @@
+import { literal } from './duckdb.ts';
+
 /** Columns that the folders of a partition's path name, as Hive and Spark write them: `year=2013/month=01/part.parquet`. */
 
 const FOLDER = /^([A-Za-z][A-Za-z0-9_]*)=(.*)$/s;
 
+export interface PathColumn {
+  name: string;
+  value: string | null;
+}
+
+/** Its text as SQL. */
+export function pathValueSql({ value }: PathColumn): string {
+  return value === null ? 'NULL::VARCHAR' : literal(value);
+}
+
 /** Name and text of each, outermost first; null is `__HIVE_DEFAULT_PARTITION__`. */
-export function pathColumns(file: string): { name: string; value: string | null }[] {
+export function pathColumns(file: string): PathColumn[] {
   const columns = new Map<string, string | null>();
   for (const folder of file.split('/').slice(0, -1)) {
     const [, name, text] = FOLDER.exec(folder) ?? [];

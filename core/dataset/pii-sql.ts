@@ -68,7 +68,10 @@ export function treatedValue(
   return [...format].map(sign).join('');
 }
 
-/** Columns of `raw` as the quarantine may show them: treated, and no text that is not of its column's type. */
+/**
+ * Columns of `raw` as the quarantine may show them: no text that is not of its column's type, personal data treated, with the hash that
+ * the rows of the data have (`bad`: '007' read as an integer is 7), and one of what was read where that could not be typed.
+ */
 export function treatedColumns(
   pii: readonly Pii[],
   columns: readonly RawColumn[],
@@ -78,7 +81,10 @@ export function treatedColumns(
     const own = pii.find(({ column }) => column === name);
     const raw = `raw.${identifier(name)}`;
     if (own?.treatment === 'drop') return [];
-    if (own) return [`${treatedSql(own, type === 'JSON' ? `(${raw}->>'$')` : raw)} AS ${identifier(name)}`];
+    if (own) {
+      const read = treatedSql(own, type === 'JSON' ? `(${raw}->>'$')` : raw);
+      return [`coalesce(bad.${identifier(name)}, ${read}) AS ${identifier(name)}`];
+    }
     const broken = withheld.get(name);
     return [broken === undefined ? `${raw}` : `CASE WHEN NOT ${broken} THEN ${raw} END AS ${identifier(name)}`];
   });

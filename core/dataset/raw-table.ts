@@ -2,7 +2,7 @@ import { RefitError } from '../spec/errors.ts';
 import type { RawColumn } from './column-types.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 import { openJsonLines } from './json-lines.ts';
-import { pathColumns } from './path-columns.ts';
+import { pathColumns, pathValueSql } from './path-columns.ts';
 
 /** A file as it is, as the view `raw`. `__row` counts the file's rows from 1, in its order. */
 
@@ -50,7 +50,7 @@ export async function openRaw(db: DuckDb, path: string, file: RawFile): Promise<
   const { format, place, fields = [], folders = '' } = file;
   const packed = compressionOf(place.file);
   try {
-    if (format === 'jsonl') return await openJsonLines(db, path, { columns: fields, compression: packed });
+    if (format === 'jsonl') return await openJsonLines(db, path, { columns: fields, compression: packed, folders });
     const reader =
       format === 'parquet'
         ? `read_parquet(${literal(path)}, hive_partitioning = false)`
@@ -73,9 +73,7 @@ async function openTable(
   if (taken) throw new Error(`its column "${taken.name}" has a name that is reserved`);
   const has = (name: string) => own.some((column) => column.name.toLowerCase() === name.toLowerCase());
   const inPath = pathColumns(folders).filter(({ name }) => !has(name));
-  const items = inPath.map(
-    ({ name, value }) => `, ${value === null ? 'NULL::VARCHAR' : literal(value)} AS ${identifier(name)}`,
-  );
+  const items = inPath.map((one) => `, ${pathValueSql(one)} AS ${identifier(one.name)}`);
   // Parquet knows its rows' numbers, which costs less than counting them, and nothing where they are not asked for.
   const known = numbered && !has('file_row_number');
   const from = known ? reader.replace(/\)$/, ', file_row_number = true)') : reader;

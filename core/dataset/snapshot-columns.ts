@@ -28,7 +28,29 @@ export function byName(partitions: readonly Partition[]): Partition[] {
 }
 
 export function isWider(type: string, than: string): boolean {
-  return WIDER[than]?.includes(type) ?? false;
+  return WIDER[than]?.includes(type) || isWiderDecimal(type, than);
+}
+
+/** Digits before the point that hold all values of an integer type. */
+const DIGITS: Record<string, number> = {
+  ...{ TINYINT: 3, SMALLINT: 5, INTEGER: 10, BIGINT: 19 },
+  ...{ UTINYINT: 3, USMALLINT: 5, UINTEGER: 10, UBIGINT: 20 },
+};
+
+/** `DECIMAL(12,2)` holds all of `DECIMAL(10,2)` and of `INTEGER`: no fewer digits before the point, nor behind it. */
+function isWiderDecimal(type: string, than: string): boolean {
+  const [a, b] = [digitsOf(type), digitsOf(than)];
+  return (
+    type.startsWith('DECIMAL') && type !== than && a !== undefined && b !== undefined && a[0] >= b[0] && a[1] >= b[1]
+  );
+}
+
+/** Before and behind the point. */
+function digitsOf(type: string): [before: number, behind: number] | undefined {
+  const whole = DIGITS[type];
+  if (whole !== undefined) return [whole, 0];
+  const [, precision, scale] = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(type) ?? [];
+  return precision === undefined ? undefined : [Number(precision) - Number(scale), Number(scale)];
 }
 
 /**

@@ -99,6 +99,19 @@ describe('personal data', () => {
     ]);
   });
 
+  it('has one hash in a rejected row and in the data, however it was written', async () => {
+    const place = await workplace();
+    const csv = { ...SPEC, format: 'csv' as const };
+    const people = `SELECT * FROM (VALUES ('1', '2020-01-01T00:00:00Z', 'a@b.org', '0048151623', '', '1'), ('2', '2020-01-01T00:00:00Z', 'b@b.org', ' 48151623', '', '999'),
+      ('3', '2020-01-01T00:00:00Z', 'c@b.org', '4815162x', '', '1')) t(id, joined, email, phone, passport, amount)`;
+    const partition = await extract(place, await place.write('people.csv', people), csv);
+    const [good] = await place.rows(partition.data, 'phone');
+    const [dear, wrong] = await place.rows(partition.quarantine as never, 'phone');
+    expect(dear).toEqual(good);
+    expect(wrong?.phone).toMatch(/^\+43 \d{3} \d{10}$/);
+    expect(wrong).not.toEqual(good);
+  });
+
   it('is the same in JavaScript, and another with another key', async () => {
     const place = await workplace();
     const file = await place.write('people.parquet', PEOPLE);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { publishSnapshot, type SnapshotInput } from '../../core/dataset/publish-snapshot.ts';
+import { isWider } from '../../core/dataset/snapshot-columns.ts';
 import { knownAtSql, newestEventOf, snapshotRelation } from '../../core/dataset/snapshot-sql.ts';
 import type { Partition } from '../../core/spec/artifacts.ts';
-import { database, type Workplace, workplace } from './dataset.fixture.ts';
+import { ANYTHING, database, type Workplace, workplace } from './dataset.fixture.ts';
 
 const CONTRACT = { properties: { id: { type: 'integer' }, delay: { type: ['integer', 'null'], maximum: 100 } } };
 const SPEC = {
@@ -134,6 +135,23 @@ describe('a snapshot', () => {
       code: 'REFIT_CONTRACT_BAD_ROWS',
       message: expect.stringContaining('12 of 30 rows'),
     });
+  });
+
+  it('takes decimals that grow wider, with their values, and none that lose a digit', async () => {
+    const place = await workplace();
+    const file = async (name: string, price: string) =>
+      place.extract(await place.write(`d/${name}.parquet`, `SELECT ${price} AS price`), { contract: ANYTHING });
+    const narrow = await file('1', '12345678.90::DECIMAL(10,2)');
+    const whole = await file('0', '7::SMALLINT');
+    const wide = await file('2', '1234567890.12::DECIMAL(12,2)');
+    const snapshot = await publish(place, { partitions: [narrow, whole, wide] });
+    expect(snapshot.columns).toMatchObject([{ name: 'price', type: 'DECIMAL(12,2)' }]);
+    expect(isWider('DECIMAL(12,2)', 'DECIMAL(10,2)')).toBe(true);
+    expect(isWider('DECIMAL(12,3)', 'DECIMAL(12,2)')).toBe(false);
+    expect(isWider('DECIMAL(12,2)', 'BIGINT')).toBe(false);
+    expect(isWider('DECIMAL(19,0)', 'BIGINT')).toBe(true);
+    const finer = await file('3', '1.234::DECIMAL(12,3)');
+    await expect(publish(place, { partitions: [wide, finer] })).rejects.toMatchObject({ code: 'REFIT_CONTRACT_TYPE' });
   });
 
   it('takes a column that comes later or grows wider, and none that goes away or changes its type', async () => {

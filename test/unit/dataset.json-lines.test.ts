@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -94,6 +94,20 @@ describe('folders that name columns', () => {
     const partition = await place.extract(name, { contract });
     expect(await place.rows(partition.data, 'id, "year", "month", kind')).toEqual([
       { id: '7', year: '2013', month: '01', kind: 'own' },
+    ]);
+    const lines = ['{"id":7,"kind":"own"}', '{"id":8}', 'no object'];
+    const folder = path.join(place.root, 'j/year=2013/month=01/kind=a');
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, 'f.jsonl'), lines.join('\n'));
+    const named = {
+      ...contract,
+      properties: { ...contract.properties, id: { type: 'integer' }, kind: { type: 'string' } },
+    };
+    const jsonl = await place.extract('j/year=2013/month=01/kind=a/f.jsonl', { format: 'jsonl', contract: named });
+    expect(jsonl).toMatchObject({ rows: 3, badRows: 1, rules: [{ rule: 'line: JSON object' }] });
+    expect(await place.rows(jsonl.data, 'id, "year", "month", kind', 'id IS NOT NULL')).toEqual([
+      { id: '7', year: '2013', month: '01', kind: 'own' },
+      { id: '8', year: '2013', month: '01', kind: null },
     ]);
     const missing = await place.write('e/__/year=__HIVE_DEFAULT_PARTITION__/f.csv', 'SELECT 7 AS id');
     const bad = await place.extract(missing, { format: 'csv', contract });
