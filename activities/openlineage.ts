@@ -13,8 +13,6 @@ export interface Refusal {
   refused: string;
 }
 
-const REFUSED = 'refit_openlineage_events_refused';
-
 /** Tells others what was made from what. */
 export function createOpenLineageActivities({ blobs, places, openLineage, version }: Refit) {
   return {
@@ -32,7 +30,7 @@ export function createOpenLineageActivities({ blobs, places, openLineage, versio
         version,
         namespace,
       });
-      const { cancellationSignal: signal, info, log, metricMeter } = Context.current();
+      const { cancellationSignal: signal, info, log } = Context.current();
       try {
         await send(eventOf(run, moment, context), destination, { signal, again: info.attempt > 1 });
         return true;
@@ -44,7 +42,6 @@ export function createOpenLineageActivities({ blobs, places, openLineage, versio
           event: moment.type,
           stage: moment.stage,
         });
-        metricMeter.createCounter(REFUSED, undefined, 'OpenLineage events that their receiver will not take').add(1);
         return { refused: error.message };
       }
     },

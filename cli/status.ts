@@ -7,6 +7,7 @@ import type { Progress, RunResult } from '../core/spec/run.ts';
 import { findRun, summaryJson } from './find-run.ts';
 import { duration, outcome } from './runs.ts';
 import { bold, count, dim, green, red, table, yellow } from './terminal.ts';
+import { LINEAGE } from './watch-run.ts';
 import { type Desk, print, withStack } from './with-stack.ts';
 
 export function statusCommand(exit: (status: number) => void): Command {
@@ -54,6 +55,7 @@ export async function statusOf({ stack }: Desk, run: Run): Promise<RunStatus> {
     report: result?.report ?? null,
     ...(progress && !ended ? { progress } : {}),
     ...(progress?.waiting && !ended ? { waiting: progress.waiting } : {}),
+    ...(progress?.lineage ? { lineage: progress.lineage } : {}),
     ...(result ? { result } : {}),
     ...(failure ? { failure } : {}),
   };
@@ -105,6 +107,7 @@ function statusText(run: RunStatus): string {
   for (const { activity, attempt, message } of run.retrying) {
     lines.push('', yellow(`${activity} failed ${attempt - 1} times and is tried again: ${message}`));
   }
+  if (run.lineage) lines.push('', yellow(LINEAGE[run.lineage]));
   if (failure) lines.push('', red(`${failure.code}: ${failure.message}`), `  ${failure.cure}`);
   const failed = result?.gates.filter(({ passed }) => !passed) ?? [];
   if (failed.length > 0) lines.push('', ...failed.map(({ name, reason }) => `${red('✗')} ${name}: ${reason}`));

@@ -58,17 +58,18 @@ export async function watchRun(handle: WorkflowHandle, options: { quiet: boolean
   return outcome;
 }
 
-const LINEAGE = {
-  waiting: '  The receiver of OpenLineage events does not answer; they are sent again for a day.',
+/** What became of the events of a run whose receiver did not take them all. */
+export const LINEAGE = {
+  waiting: 'The receiver of OpenLineage events does not answer; they are sent again for a day.',
   refused:
-    '  The receiver of OpenLineage events refused some of them: they are given up. The log of the worker says why.',
+    'The receiver of OpenLineage events refused some of them: they are given up. The log of the worker says why.',
 };
 
 /** What a watcher is told once: whom the run waits for. */
 function announcements({ pipeline, waiting, follows, lineage }: Progress): Record<string, string> {
   const told: Record<string, string> = {};
   if (follows) told[follows] = dim(`  The same run is under way as ${follows}: waiting for its result.`);
-  if (lineage) told.lineage = yellow(LINEAGE[lineage]);
+  if (lineage) told.lineage = yellow(`  ${LINEAGE[lineage]}`);
   if (waiting) {
     const { version, until } = waiting;
     const command = `npx --no refit approve ${pipeline}@${version} --by NAME --reason TEXT`;

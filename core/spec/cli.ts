@@ -67,6 +67,8 @@ export const RunStatus = Type.Object({
   waiting: Type.Optional(Type.Object({ version: Version, since: Time, until: Time })),
   /** Steps that failed and are being tried again. */
   retrying: Type.Array(Type.Object({ activity: Type.String(), attempt: Type.Integer(), message: Type.String() })),
+  /** The receiver of its OpenLineage events did not answer, or will not take some of them. */
+  lineage: Progress.properties.lineage,
   failure: Type.Optional(CliError.properties.error),
   result: Type.Optional(RunResult),
   /** The run in the Temporal UI. */
