@@ -65,8 +65,8 @@ test('a cancelled run is told as aborted', async () => {
   const handle = await stack.start('cancelled', input('cancelled'));
   await eventually(() => moments().includes('START features'));
   await handle.cancel();
-  open();
   await expect(handle.result()).rejects.toThrow();
+  open();
   await eventually(() => moments().at(-1) === 'ABORT run');
   expect(moments().slice(-2)).toEqual(['ABORT features', 'ABORT run']);
 });
