@@ -18,13 +18,15 @@ interface Options {
 
 export function checkCommand(exit: (status: number) => void): Command {
   return new Command('check')
-    .description('Compare what the online store serves with the offline join, for the same entities at the same time.')
+    .description(
+      'Compare what the online store serves with the offline join, for the same entities and keys at the same time.',
+    )
     .requiredOption('--pipeline <name>', 'whose features: as the champion declares them, else as pipeline.ts does')
     .option(
       '--at <time>',
       'time to ask for, UTC (default: now; what was materialised where the pipeline follows its data)',
     )
-    .option('--sample <n>', 'entities to compare, at most', '1000')
+    .option('--sample <n>', 'entities to come to compare, and keys of each view, at most', '1000')
     .option('--json', 'print the result as JSON on standard output')
     .option('--debug', 'print stack traces')
     .addHelpText('after', EXAMPLES)
@@ -59,7 +61,7 @@ async function check({ pipeline, at: asked, sample, json }: Options): Promise<nu
   return result.same ? 0 : 1;
 }
 
-function text({ pipeline, store, asOf, at, entities, unknown, views, same }: FeatureCheck): string {
+function text({ pipeline, store, asOf, at, entities, keys, unknown, views, same }: FeatureCheck): string {
   const rows = views.map(({ view, compared, differing }) => [
     view,
     count(compared),
@@ -72,7 +74,7 @@ function text({ pipeline, store, asOf, at, entities, unknown, views, same }: Fea
   });
   const verdict = same ? green('Online and offline are equal.') : red('Online and offline differ.');
   return [
-    `${bold(pipeline)} at ${at}: ${count(entities)} entities ${dim(`(${store} as of ${asOf})`)}`,
+    `${bold(pipeline)} at ${at}: ${count(entities)} entities to come, ${count(keys)} keys of views ${dim(`(${store} as of ${asOf})`)}`,
     table(['view', 'compared', 'differing'], rows, [1, 2]),
     ...(unknown > 0
       ? [

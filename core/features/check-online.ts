@@ -1,13 +1,14 @@
-/** Whether the online store serves what the offline join gives: the same entities, at the same time, by both ways. */
+/** Whether the online store serves what the offline join gives: the same entities and keys, at the same time, by both ways. */
 import { type DuckDb, identifier } from '../dataset/duckdb.ts';
 import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { FeatureInfo, Snapshot } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
-import { joinViews } from './compile.ts';
+import { checkViewKeys, type KeyedValue } from './check-view-keys.ts';
+import { joinViews, type Spine } from './compile.ts';
 import { identifiers } from './feature-columns.ts';
 import { upcomingKeys } from './materialize.ts';
-import { onlineNamespace, readLayout } from './online-layout.ts';
+import { type OnlineLayout, onlineNamespace, readLayout } from './online-layout.ts';
 import type { OnlineStore, OnlineValue } from './online-store.ts';
 import { type FeatureContext, withSources } from './open-sources.ts';
 import { type FeatureVector, readFeatures } from './read-features.ts';
@@ -22,7 +23,7 @@ export interface CheckInput {
   snapshots: Record<string, Snapshot>;
   /** When features are asked for: canonical, not before what the online store was brought to. */
   at: string;
-  /** Entities to compare, at most. */
+  /** Entities to compare, and keys of each view, at most. */
   sample: number;
 }
 
@@ -40,25 +41,30 @@ export interface OnlineCheck {
   asOf: string;
   at: string;
   entities: number;
+  /** Keys that the views were asked by, beside those of the entities. */
+  keys: number;
   /** Entities that the online store does not know; their values are not compared. */
   unknown: number;
   views: ViewCheck[];
   same: boolean;
 }
 
+type Declared = Pick<CheckInput, 'pipeline' | 'spine' | 'views'>;
+
 /** What the online store of a pipeline was brought to. @throws RefitError REFIT_ENTITY_UNKNOWN where nothing was materialised */
-export async function materializedAsOf(
-  store: OnlineStore,
-  { pipeline, spine, views }: Pick<CheckInput, 'pipeline' | 'spine' | 'views'>,
-): Promise<string> {
+export async function materializedAsOf(store: OnlineStore, declared: Declared): Promise<string> {
+  return (await layoutOf(store, declared)).asOf;
+}
+
+async function layoutOf(store: OnlineStore, { pipeline, spine, views }: Declared): Promise<OnlineLayout> {
   const layout = await readLayout(store, onlineNamespace(pipeline, spine, views));
-  if (layout) return layout.asOf;
+  if (layout) return layout;
   const message = `The online store ${store.address} has no features of ${pipeline}.`;
   throw new RefitError('REFIT_ENTITY_UNKNOWN', message, { pipeline, store: store.address });
 }
 
 /**
- * Compares up to `sample` of the entities that can be asked for. The offline side knows no more than the online side was told:
+ * Compares up to `sample` of the entities that can be asked for, and as many keys of each view. The offline side knows no more than the online side was told:
  * what became known after it was materialised counts on neither.
  * @throws RefitError REFIT_ENTITY_UNKNOWN, REFIT_USAGE for a time before the features', REFIT_EXPRESSION_INVALID
  */
@@ -67,20 +73,25 @@ export async function checkOnline(
   store: OnlineStore,
   context: FeatureContext,
 ): Promise<OnlineCheck> {
-  const asOf = await materializedAsOf(store, input);
+  const layout = await layoutOf(store, input);
+  const { asOf } = layout;
   if (Date.parse(input.at) < Date.parse(asOf)) {
     const message = `The online features of ${input.pipeline} are as of ${asOf}; they cannot answer for the earlier ${input.at}.`;
     throw new RefitError('REFIT_USAGE', message, { asOf, at: input.at });
   }
   return withSources({ snapshots: input.snapshots, asOf: input.at }, context, async (db, opened) => {
     const sources = await knownBy(db, opened, input.snapshots, asOf);
-    const { keys, rows, features } = await offlineRows(db, sources, { ...input, asOf });
+    const { spine, keys, rows, features } = await offlineRows(db, sources, { ...input, asOf });
     const namespace = onlineNamespace(input.pipeline, input.spine, input.views);
     const { vectors } = await readFeatures(store, namespace, keys, input.at);
-    const views = compare(input.views, features, { keys, rows, vectors });
+    const checks = new Map(input.views.map(({ name: view }) => [view, emptyCheck(view)]));
+    const compared = (value: KeyedValue) => count(checks.get(value.view) as ViewCheck, value);
+    compareEntities(features, { keys, rows, vectors }, compared);
+    const { views, at, sample } = input;
+    const asked = await checkViewKeys(db, store, { layout, views, sources, spine, at, sample }, compared);
     const unknown = vectors.filter(({ found }) => !found).length;
-    const same = unknown === 0 && views.every(({ differing }) => differing === 0);
-    return { asOf, at: input.at, entities: keys.length, unknown, views, same };
+    const same = unknown === 0 && [...checks.values()].every(({ differing }) => differing === 0);
+    return { asOf, at, entities: keys.length, keys: asked, unknown, views: [...checks.values()], same };
   });
 }
 
@@ -111,6 +122,7 @@ async function knownBy(
 }
 
 interface OfflineRows {
+  spine: Spine;
   keys: Record<string, string>[];
   rows: Record<string, OnlineValue>[];
   features: FeatureInfo[];
@@ -138,29 +150,32 @@ async function offlineRows(
     FROM ${spine.relation} s JOIN ${joined.relation} f USING (__row) ORDER BY s.__position`,
   );
   return {
+    spine,
     keys: found.map((row) => Object.fromEntries(spec.key.map((name, i) => [name, String(row[`__key_${i}`])]))),
     rows: found,
     features: joined.features,
   };
 }
 
-function compare(
-  views: FeatureView[],
+const emptyCheck = (view: string): ViewCheck => ({ view, compared: 0, differing: 0, example: null });
+
+function count(check: ViewCheck, { key, feature, offline, online }: KeyedValue): void {
+  check.compared += 1;
+  if (offline === online) return;
+  check.differing += 1;
+  check.example ??= { key, feature, offline, online };
+}
+
+function compareEntities(
   features: FeatureInfo[],
-  { keys, rows, vectors }: Omit<OfflineRows, 'features'> & { vectors: FeatureVector[] },
-): ViewCheck[] {
-  return views.map(({ name: view }) => {
-    const check: ViewCheck = { view, compared: 0, differing: 0, example: null };
-    for (const { name } of features.filter((feature) => feature.view === view)) {
-      for (const [i, { found, values }] of vectors.entries()) {
-        if (!found) continue;
-        const [offline, online] = [rows[i]?.[name] ?? null, values[name] ?? null];
-        check.compared += 1;
-        if (offline === online) continue;
-        check.differing += 1;
-        check.example ??= { key: keys[i] as Record<string, string>, feature: name, offline, online };
-      }
+  { keys, rows, vectors }: Pick<OfflineRows, 'keys' | 'rows'> & { vectors: FeatureVector[] },
+  compared: (value: KeyedValue) => void,
+): void {
+  for (const [i, { found, values }] of vectors.entries()) {
+    if (!found) continue;
+    const key = keys[i] as Record<string, string>;
+    for (const { name, view } of features) {
+      compared({ view, key, feature: name, offline: rows[i]?.[name] ?? null, online: values[name] ?? null });
     }
-    return check;
-  });
+  }
 }

@@ -492,6 +492,8 @@ export const FeatureCheck = Type.Object({
   asOf: Type.String(),
   at: Type.String(),
   entities: Type.Integer(),
+  /** Keys that the views were asked by, beside those of the entities. */
+  keys: Type.Integer(),
   /** Entities that the online store does not know. */
   unknown: Type.Integer(),
   views: Type.Array(
