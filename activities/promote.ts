@@ -10,6 +10,7 @@ import { findManifest, findVersion, readManifest, registerVersion, versionFolder
 import type { Done } from '../core/spec/activities.ts';
 import type { BlobRef, FittedModel, Snapshot, TrainedModel, TrainingSet, Trial } from '../core/spec/artifacts.ts';
 import type { GateResult } from '../core/spec/evaluation.ts';
+import type { Materialization } from '../core/spec/materialization.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import type { RunResult, Verdict } from '../core/spec/run.ts';
 import { shift } from '../core/spec/time.ts';
@@ -41,6 +42,9 @@ export interface Undecided {
   until: string;
   onTimeout: 'reject' | 'promote';
 }
+
+/** What was written into the online store; nothing where that was done before. */
+type Materialized = Pick<Materialization, 'entities' | 'rows' | 'written' | 'incremental' | 'resumed' | 'store'>;
 
 interface OfDecision extends OfData {
   version: number;
@@ -99,7 +103,7 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
      * that was interrupted came to. Nothing newer is overwritten. Found done when these very snapshots were brought, and are served
      * unless newer ones are.
      */
-    async materializeOnline({ spec, asOf, snapshots, force }: OfData): Promise<Done<{ entities: number }>> {
+    async materializeOnline({ spec, asOf, snapshots, force }: OfData): Promise<Done<Materialized>> {
       const { name, spine, features: views } = await blobs.json<PipelineSpec>(spec);
       const input = { pipeline: name, spine, views, snapshots, asOf };
       const store = online();
@@ -108,16 +112,14 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
       return heartbeating('materialize-online', async (context, progress, scratch) => {
         const stands = !force && (await isBrought(store, namespace, dataOf(asOf, snapshots)));
         const [done] = stands ? await store.get(mark.view, [mark.key]) : [];
-        if (done) return { output: { entities: Number(done.values[0]) }, cached: true };
+        const kept = { rows: 0, written: 0, incremental: true, resumed: 0, store: store.address };
+        if (done) return { output: { entities: Number(done.values[0]), ...kept }, cached: true };
         const signal = context.cancellationSignal;
-        const { entities } = await materializeOnline({ ...input, force }, store, {
-          blobs,
-          scratch: await scratch(places),
-          signal,
-          progress,
+        const { entities, rows, written, incremental, resumed } = await materializeOnline({ ...input, force }, store, {
+          ...{ blobs, scratch: await scratch(places), signal, progress },
         });
         await store.put(mark.view, [{ key: mark.key, values: [entities], eventAtUs: 0, knownAtUs: 0 }]);
-        return { output: { entities }, cached: false };
+        return { output: { ...kept, entities, rows, written, incremental, resumed }, cached: false };
       });
     },
 

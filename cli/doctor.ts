@@ -47,7 +47,9 @@ async function doctor(json: boolean): Promise<number> {
     `\nProject    ${places.root}\nStore      ${places.store}${problem ? '' : ', it answers'}\nOnline     ${online.address}${online.ok ? `, ${online.detail}` : ''}\nPipelines  ${pipelines.join(', ') || `none in ${places.pipelines}`}\n`,
   );
   const advice = whole
-    ? `The ${problem ? '' : 'online '}store cannot be used.`
+    ? problem
+      ? 'The store cannot be used.'
+      : 'The online store is not as it should be.'
     : 'Something is missing: run `npx --no refit setup`.';
   process.stdout.write(bold(`\n${healthy ? 'All is here.' : advice}\n`));
   return healthy ? 0 : 1;
@@ -72,6 +74,8 @@ async function inspectOnlineStore(places: Places): Promise<OnlineFinding> {
     const store = refit.online();
     address = store.address;
     await store.get('doctor', ['does it answer?']);
+    const hazard = await store.hazard();
+    if (hazard) return { address, ok: false, detail: hazard.message, cure: hazard.cure };
     return { address, ok: true, detail: 'it answers' };
   } catch (error) {
     const { message, cure } = error instanceof RefitError ? error : new RefitError('REFIT_INTERNAL', String(error));

@@ -1,7 +1,9 @@
 import type { Client, Connection } from '@temporalio/client';
+import type { Materialization } from '../core/spec/materialization.ts';
 import type { ConnectOptions } from './connect.ts';
 import { connectTemporal } from './connect.ts';
 import { listRuns, pipelineOf, type RunFilter, type RunSummary } from './list.ts';
+import { type MaterializeRequest, startMaterialization } from './materialize.ts';
 import type { AnyPipeline, PipelineMap, PipelineNameOf, ResultOf, RunRequest } from './pipelines.ts';
 import { runInput } from './request.ts';
 import { Run } from './run.ts';
@@ -56,6 +58,19 @@ export class RefitClient<P extends PipelineMap<P> = AnyPipeline> {
   ): Promise<ResultOf<P, Name>> {
     options.signal?.throwIfAborted();
     return (await this.start(request, options)).result(options);
+  }
+
+  /**
+   * Brings the online features that a pipeline serves to a date, without training it, and waits for the end; joins the
+   * materialization that is under way for the same date. It goes on when nobody waits any more.
+   * @throws RefitError REFIT_USAGE, REFIT_AS_OF_INVALID, REFIT_TEMPORAL_UNREACHABLE, and what it failed with
+   */
+  async materialize(
+    request: MaterializeRequest<PipelineNameOf<P>>,
+    { trigger = 'client' }: StartOptions = {},
+  ): Promise<Materialization> {
+    const { workflowId, runId } = await this.#session.call(() => startMaterialization(this.temporal, request, trigger));
+    return this.#session.result<Materialization>(this.temporal.workflow.getHandle(workflowId, runId), runId);
   }
 
   /** A run that somebody started; the newest one of this workflow id, unless a run id says which. @throws RefitError REFIT_RUN_UNKNOWN */

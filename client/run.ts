@@ -33,7 +33,7 @@ export class Run<Result extends RunResult = RunResult> implements RunHandle {
    */
   async result({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Result> {
     signal?.throwIfAborted();
-    const result = this.#session.result(this.handle, this.runId) as Promise<Result>;
+    const result = this.#session.result<Result>(this.handle, this.runId);
     if (!signal) return result;
     return new Promise((resolve, reject) => {
       const abort = () => reject(signal.reason as Error);

@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { RefitError } from '../core/spec/errors.ts';
-import type { RunResult } from '../core/spec/run.ts';
 import { asRefitError } from './errors.ts';
 
 /** A server that is gone for longer than this ends the waiting. */
@@ -12,7 +11,7 @@ const PAUSE_MS = 1_000;
 export class Session {
   readonly client: Client;
   readonly #calls = new Set<AbortController>();
-  readonly #results = new Map<string, Promise<RunResult>>();
+  readonly #results = new Map<string, Promise<unknown>>();
   #closed = false;
 
   constructor(client: Client) {
@@ -38,10 +37,10 @@ export class Session {
   }
 
   /** The result of a run; however often it is asked for at a time, the server is asked once. @throws RefitError */
-  result(handle: WorkflowHandle, runId: string): Promise<RunResult> {
-    const known = this.#results.get(runId);
+  result<Result>(handle: WorkflowHandle, runId: string): Promise<Result> {
+    const known = this.#results.get(runId) as Promise<Result> | undefined;
     if (known) return known;
-    const result = this.#patiently(handle).finally(() => this.#results.delete(runId));
+    const result = this.#patiently<Result>(handle).finally(() => this.#results.delete(runId));
     this.#results.set(runId, result);
     // Whoever asked is told; a second promise that nobody looks at must not end the process.
     result.catch(() => undefined);
@@ -54,12 +53,12 @@ export class Session {
   }
 
   /** Outlives a restart of the server, which the SDK by itself does for half a minute. */
-  async #patiently(handle: WorkflowHandle): Promise<RunResult> {
+  async #patiently<Result>(handle: WorkflowHandle): Promise<Result> {
     let goneSince: number | undefined;
     for (;;) {
       const asked = Date.now();
       try {
-        return (await this.call(() => handle.result())) as RunResult;
+        return (await this.call(() => handle.result())) as Result;
       } catch (error) {
         if (this.#closed || (error as RefitError).code !== 'REFIT_TEMPORAL_UNREACHABLE') throw error;
         goneSince ??= asked;

@@ -41,6 +41,16 @@ function activitiesOf(role: Role, refit: Refit): object {
   };
 }
 
+/** Says so where the online store is set up to lose features; where it does not answer, the step that needs it says that. */
+async function tellHazard({ online, places }: Refit): Promise<void> {
+  // Asking LMDB would make its folder; nothing is wrong with it.
+  if (!/^rediss?:/.test(places.online)) return;
+  const hazard = await online()
+    .hazard()
+    .catch(() => undefined);
+  if (hazard) process.stderr.write(`refit worker: ${hazard.code}: ${hazard.message} ${hazard.cure}\n`);
+}
+
 /**
  * Runs a worker for each role until SIGTERM, SIGINT, or until the process that started it is gone. `REFIT_ROOT` names the
  * project; Temporal is found as @temporalio/envconfig reads TEMPORAL_*.
@@ -52,6 +62,7 @@ export async function runWorkers(roles: readonly Role[]): Promise<void> {
   const refit = compose(placesOf(process.env.REFIT_ROOT ?? process.cwd()));
   // Told now, not as the failure of a step half an hour later.
   await probeStore(refit.objects);
+  if (roles.includes('cpu')) void tellHazard(refit);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const control = await Connection.connect(connectionOptions);
   await registerSearchAttributes(control, namespace);

@@ -1,12 +1,4 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  isCancellation,
-  patched,
-  TemporalFailure,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, isCancellation, patched, TemporalFailure, workflowInfo } from '@temporalio/workflow';
 import type { ResolvedRun } from '../core/spec/activities.ts';
 import type { RunInput, RunResult } from '../core/spec/run.ts';
 import { STAGES, type Stage } from '../core/spec/stages.ts';
@@ -14,6 +6,7 @@ import { announceFailure } from './announcements.ts';
 import { Approval } from './approval.ts';
 import { LineageTeller } from './lineage-teller.ts';
 import { cpu } from './proxies.ts';
+import { reasonOf, times, trigger } from './run-facts.ts';
 import { type Claim, claimRunKey, release } from './run-key.ts';
 import { checkDrift, evaluate, extract, features, type Inspected, inspect, promote, train } from './stages.ts';
 import { Story } from './story.ts';
@@ -118,29 +111,4 @@ async function keepOf(input: RunInput, result: RunResult): Promise<RunResult> {
 async function repeat(result: RunResult, story: Story): Promise<RunResult> {
   await story.repeat(result);
   return result;
-}
-
-/** When the run started, and the time it was scheduled for where a schedule started it. */
-function times(): { startedAt: string; scheduledAt?: string } {
-  const { startTime, searchAttributes } = workflowInfo();
-  const scheduled = searchAttributes.TemporalScheduledStartTime?.[0];
-  const startedAt = startTime.toISOString();
-  return scheduled instanceof Date ? { startedAt, scheduledAt: scheduled.toISOString() } : { startedAt };
-}
-
-/** Who started the run, for the search attribute. */
-function trigger(): string {
-  const { searchAttributes, memo } = workflowInfo();
-  if (typeof memo?.trigger === 'string') return memo.trigger;
-  return searchAttributes.TemporalScheduledById ? 'schedule' : 'operator';
-}
-
-function reasonOf(error: unknown): string {
-  if (isCancellation(error)) return 'cancelled';
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) {
-    const { cure } = (cause.details?.[0] ?? {}) as { cure?: unknown };
-    return `${cause.type ?? 'error'}: ${cause.message}${typeof cure === 'string' ? ` ${cure}` : ''}`;
-  }
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { servedSpec } from '../../core/compose/served-spec.ts';
 import { checkOnline, materializedAsOf } from '../../core/features/check-online.ts';
 import type { FeatureCheck } from '../../core/spec/cli.ts';
 import { RefitError } from '../../core/spec/errors.ts';
@@ -6,7 +7,6 @@ import { canonicalAsOf } from '../../core/spec/time.ts';
 import { bold, count, dim, green, red, table } from '../terminal.ts';
 import { print } from '../with-stack.ts';
 import { extractSources, inspectSources, isoSeconds } from './extract-sources.ts';
-import { servedSpec } from './served-spec.ts';
 import { withScratch } from './with-scratch.ts';
 
 interface Options {

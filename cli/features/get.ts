@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { servedSpec } from '../../core/compose/served-spec.ts';
 import { inspectOnline } from '../../core/features/inspect-online.ts';
 import { onlineNamespace } from '../../core/features/online-layout.ts';
 import type { FeatureValues } from '../../core/spec/cli.ts';
@@ -7,7 +8,6 @@ import { canonicalAsOf } from '../../core/spec/time.ts';
 import { duration } from '../runs.ts';
 import { bold, dim, table, yellow } from '../terminal.ts';
 import { print, withStore } from '../with-stack.ts';
-import { servedSpec } from './served-spec.ts';
 
 interface Options {
   pipeline: string;

@@ -72,6 +72,7 @@ export function createLmdbOnlineStore(directory: string): OnlineStore {
         if (removed < BATCH) return;
       }
     },
+    hazard: async () => undefined,
     close: () => database.close(),
   };
 }

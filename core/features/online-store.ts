@@ -1,3 +1,5 @@
+import type { RefitError } from '../spec/errors.ts';
+
 /** Feature value as it is served: float32 as a number, a category as text, null = missing. */
 export type OnlineValue = number | string | null;
 
@@ -38,6 +40,8 @@ export interface OnlineStore {
   views(prefix: string): Promise<string[]>;
   /** Removes a view with all its rows, without holding others up for long; safe to repeat. */
   clear(view: string): Promise<void>;
+  /** What of its set-up loses features, for people to mend; undefined where nothing does, or the store does not tell. */
+  hazard(): Promise<RefitError | undefined>;
   close(): Promise<void>;
 }
 

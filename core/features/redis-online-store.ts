@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { RefitError } from '../spec/errors.ts';
 import { packRow, unpackRow } from './online-row-bytes.ts';
 import type { OnlineRow, OnlineStore } from './online-store.ts';
 import { redisAddress } from './redis-address.ts';
-import { connectRedis } from './redis-connection.ts';
+import { connectRedis, type RedisConnection } from './redis-connection.ts';
 
 /** Rows and bytes in one command: Redis answers nobody else while it works on one. */
 const BATCH_ROWS = 500;
@@ -100,8 +101,26 @@ export function createRedisOnlineStore(address: string): OnlineStore {
       // Its memory is freed beside the work on other commands.
       await redis.send(['UNLINK', redisKey(view)]);
     },
+    async hazard() {
+      const policy = await evictionPolicy(redis);
+      if (policy === undefined || policy === 'noeviction') return undefined;
+      const message = `The online store ${place.shown} throws features away when its memory is full (maxmemory-policy ${policy}); they are then served as missing.`;
+      return new RefitError('REFIT_ONLINE_EVICTS', message, { store: place.shown, policy });
+    },
     close: () => redis.close(),
   };
+}
+
+/** `maxmemory-policy` of the server, by whichever command is allowed; undefined where none is. */
+async function evictionPolicy(redis: RedisConnection): Promise<string | undefined> {
+  const refused = (error: unknown) => {
+    if (error instanceof RefitError && error.code === 'REFIT_ONLINE_REFUSED') return undefined;
+    throw error;
+  };
+  const [, policy] = ((await redis.send(['CONFIG', 'GET', 'maxmemory-policy']).catch(refused)) ?? []) as Buffer[];
+  if (policy) return String(policy);
+  const info = String((await redis.send(['INFO', 'memory']).catch(refused)) ?? '');
+  return /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
 }
 
 /** Keys and packed rows, one after the other. */

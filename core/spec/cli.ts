@@ -430,21 +430,7 @@ export const FeatureValues = Type.Object({
 export type FeatureValues = Static<typeof FeatureValues>;
 
 /** `refit features materialize`. */
-export const Materialization = Type.Object({
-  pipeline: Type.String(),
-  asOf: Type.String(),
-  entities: Type.Integer(),
-  rows: Type.Integer(),
-  /** Rows that were newer than what was there. */
-  written: Type.Integer(),
-  /** Whether only what changed since the last time was looked at. */
-  incremental: Type.Boolean(),
-  /** Rows that an interrupted attempt before had written already. */
-  resumed: Type.Integer(),
-  store: Type.String(),
-  seconds: Type.Number(),
-});
-export type Materialization = Static<typeof Materialization>;
+export { Materialization } from './materialization.ts';
 
 /** One source of `refit data check`. */
 export const SourceCheck = Type.Object({

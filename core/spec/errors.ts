@@ -79,6 +79,9 @@ export const ERRORS = {
   REFIT_ONLINE_REFUSED: fatal(
     'Mend what Redis says: password or database in REFIT_ONLINE, its memory, a read-only replica.',
   ),
+  REFIT_ONLINE_EVICTS: fatal(
+    'Set maxmemory-policy to noeviction: `redis-cli CONFIG SET maxmemory-policy noeviction`, and in redis.conf.',
+  ),
   REFIT_ONLINE_STALE: fatal(
     'Materialize the features again: `refit features materialize`, or a run, more often than now.',
   ),

@@ -57,6 +57,27 @@ onlineServing(
 );
 
 describe('an online store in Redis', () => {
+  test('says when it throws features away, and nothing when it may not ask', async () => {
+    const { createClient } = await import('@redis/client');
+    const client = await createClient({ url: server.url }).connect();
+    const store = open(server.url);
+    const evicts = { code: 'REFIT_ONLINE_EVICTS', message: expect.stringContaining('maxmemory-policy allkeys-lru') };
+    try {
+      expect(await store.hazard()).toBeUndefined();
+      await client.sendCommand(['CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru']);
+      expect(await store.hazard()).toMatchObject({ ...evicts, cure: expect.stringContaining('noeviction') });
+      const user = ['ACL', 'SETUSER', 'modest', 'on', '>secret', '~*', '+@all', '-config'];
+      await client.sendCommand(user);
+      const modest = server.url.replace(/\/\/.*@/, '//modest:secret@');
+      expect(await open(modest).hazard()).toMatchObject(evicts);
+      await client.sendCommand([...user, '-info']);
+      expect(await open(modest).hazard()).toBeUndefined();
+    } finally {
+      await client.sendCommand(['CONFIG', 'SET', 'maxmemory-policy', 'noeviction']);
+      await client.close();
+    }
+  });
+
   test('does not show its password', () => {
     expect(open(server.url).address).toBe(`redis://127.0.0.1:${server.port}/0`);
   });

@@ -96,7 +96,9 @@ function stubs(script: () => Script): Activities {
         ...{ comparison: null, champion: null, report: null, page: 'p', reportAddress: 'reports/p.html' },
       }),
     registerVersion: () => done({ version: 1 }),
-    materializeOnline: () => done({ entities: 1 }),
+    resolveServed: (input) => answers.resolveRun?.(input),
+    materializeOnline: () =>
+      done({ entities: 1, rows: 3, written: 2, incremental: true, resumed: 0, store: 'lmdb:online' }),
     decide: (input) => {
       const decision = script().decide(input) as object;
       return 'gates' in decision
