@@ -27,6 +27,8 @@ interface Case {
   rows: number;
   events: number;
   entities: number;
+  /** All events at one instant, asked about later. */
+  tied?: boolean;
 }
 
 interface Figure {
@@ -62,6 +64,7 @@ async function main(): Promise<void> {
       { name: 'uniform', rows, events, entities: ENTITIES },
       { name: '50k × 50k, 5,000 entities', rows: 50_000, events: 150_000, entities: 5_000 },
       { name: '50k × 50k, one entity', rows: 50_000, events: 150_000, entities: 1 },
+      { name: '50k × 50k, one entity, one instant', rows: 50_000, events: 150_000, entities: 1, tied: true },
     ];
     const figures: Figure[] = [];
     for (const [index, one] of cases.entries()) {
@@ -77,10 +80,11 @@ async function main(): Promise<void> {
 }
 
 /** Parquet files of events and of a spine, the same for everybody. */
-async function makeData(folder: string, { rows, events, entities }: Case): Promise<void> {
+async function makeData(folder: string, { rows, events, entities, tied = false }: Case): Promise<void> {
   await mkdir(folder, { recursive: true });
   const random = (i: string, seed: number, range: number) => `(hash(${i} * 4 + ${seed}) % ${range})::BIGINT`;
-  const time = (i: string, seed: number) => `TIMESTAMP '2024-01-01' + to_seconds(${random(i, seed, DAYS * 86_400)})`;
+  const seconds = tied ? 1 : DAYS * 86_400;
+  const time = (i: string, seed: number) => `TIMESTAMP '2024-01-01' + to_seconds(${random(i, seed, seconds)})`;
   const write = (db: DuckDb, name: string, sql: string) =>
     db.run(`COPY (${sql}) TO ${literal(path.join(folder, `${name}.parquet`))} (FORMAT parquet, COMPRESSION zstd)`);
   await withDuckDb({ scratch: folder }, async (db) => {
@@ -99,7 +103,7 @@ async function makeData(folder: string, { rows, events, entities }: Case): Promi
     await write(
       db,
       'spine',
-      `SELECT i AS ask, ${random('i', 40, entities)} AS customer, ${time('i', 41)} AS predict_at FROM range(${rows}) r(i)`,
+      `SELECT i AS ask, ${random('i', 40, entities)} AS customer, ${time('i', 41)}${tied ? ' + INTERVAL 1 HOUR' : ''} AS predict_at FROM range(${rows}) r(i)`,
     );
   });
 }

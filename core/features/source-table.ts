@@ -55,8 +55,10 @@ export async function openSource(db: DuckDb, snapshot: Snapshot, relation: strin
   const types = new Map(described.map(({ column_name, column_type }) => [column_name, column_type]));
   const checked = new Map<string, string>();
   const known = (columns: string[]) => [...new Set(columns.flatMap((name) => infos.get(name)?.known ?? []))].sort();
+  // A reference table is one whose rows have no event time; where all rows were deleted, or none came yet, nothing says that it is.
+  const first = (condition: string) => `(SELECT count(*) FROM (SELECT 1 FROM ${relation} WHERE ${condition} LIMIT 1))`;
   const [events] = await db.rows<{ any: boolean }>(
-    `SELECT count(*) > 0 AS any FROM (SELECT 1 FROM ${relation} WHERE __event_at IS NOT NULL LIMIT 1)`,
+    `SELECT ${first('__event_at IS NOT NULL')} > 0 OR ${first('true')} = 0 AS any`,
   );
 
   return {

@@ -109,11 +109,17 @@ export async function windowSql(plan: WindowPlan, spine: string): Promise<{ name
   // Sums of rows that enter and leave; the rest needs the rows themselves.
   const summed = measures.filter((measure) => isSummed(plan, measure));
   const swept = measures.filter((measure) => !summed.includes(measure));
-  const namesOf = (of: Measure[]) => of.map(({ aggregate: { name } }) => name);
-  return [
-    ...(summed.length > 0 ? [{ names: namesOf(summed), sql: sumsSql(plan, summed, spine) }] : []),
-    ...(await sweptSql(plan, swept, spine)),
-  ];
+  return [...(await summedSql(plan, summed, spine)), ...(await sweptSql(plan, swept, spine))];
+}
+
+let tables = 0;
+
+/** In a table: what all views sort and add up would have to be held at once, were it part of the query that joins them. */
+async function summedSql(plan: WindowPlan, sums: Measure[], spine: string) {
+  if (sums.length === 0) return [];
+  const table = `__sums_${tables++}`;
+  await plan.source.db.run(`CREATE TEMP TABLE ${table} AS ${sumsSql(plan, sums, spine)}`);
+  return [{ names: sums.map(({ aggregate: { name } }) => name), sql: `SELECT * FROM ${table}` }];
 }
 
 function sumsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
