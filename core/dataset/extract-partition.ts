@@ -16,13 +16,13 @@ export { type ExtractInput, type ExtractSlice, extractInput, extractSlice } from
 export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput, Partition> {
   return defineStep<ExtractInput, Partition>({
     name: 'extract-partition',
-    version: 5,
+    version: 6,
     natives: ['duckdb'],
     source: import.meta.url,
     run: async (input, context) => {
       const partition = await withSourceFile(origin, input, context, async (table) => {
         const rules = await judge(table);
-        return write(table, rules, context, input.file);
+        return write(table, rules, context, input);
       });
       context.progress({
         source: input.source,
@@ -39,13 +39,13 @@ async function write(
   { db, columns, quarantined, contract }: SourceFileTable,
   rules: JudgedRule[],
   context: StepContext,
-  file: ExtractInput['file'],
+  { file, spec }: ExtractInput,
 ): Promise<Partition> {
   const known = [...new Set(['__known_0', ...columns.flatMap((column) => column.known)])].sort();
   const all = [...columns.map((column) => identifier(column.name)), ...known, '__event_at', '__bad_known_at'];
   const data = path.join(context.scratch, 'data.parquet');
   await copyOut(db, `SELECT ${all.join(', ')} FROM judged`, data);
-  const { badRows, rows, ...times } = await statistics(db, known);
+  const { badRows, rows, ...times } = await statistics(db, known, spec.changes?.time);
   const named = { name: file.name, raw: file.sha256, data: await context.blobs.putFile(data) };
   const own = { ...named, columns, rows, badRows };
   if (badRows === 0) return { ...own, rules: [], ...times };
@@ -77,9 +77,10 @@ function quarantineSql(quarantined: string, rules: JudgedRule[], personal: strin
     FROM judged WHERE __bad_known_at < 'infinity') bad ON raw.__row = bad.__row ORDER BY raw.__row`;
 }
 
-type Statistics = Pick<Partition, 'rows' | 'badRows' | 'eventRange' | 'knownFrom'>;
+type Statistics = Pick<Partition, 'rows' | 'badRows' | 'eventRange' | 'knownFrom' | 'newestChange'>;
 
-async function statistics(db: DuckDb, known: string[]): Promise<Statistics> {
+/** `changed`: the column of change data that says when a row was made. */
+async function statistics(db: DuckDb, known: string[], changed: string | undefined): Promise<Statistics> {
   const good = `FILTER (WHERE __bad_known_at = 'infinity')`;
   const [row = {}] = await db.rows(
     `SELECT ${[
@@ -88,6 +89,7 @@ async function statistics(db: DuckDb, known: string[]): Promise<Statistics> {
       `${isoSql(`min(__event_at) ${good}`)} AS oldest`,
       `${isoSql(`max(__event_at) ${good}`)} AS newest`,
       `${isoSql(`min(least(${known.join(', ')})) ${good}`)} AS known_from`,
+      `${changed === undefined ? 'NULL' : isoSql(`max(${identifier(changed)}) ${good}`)} AS newest_change`,
     ].join(', ')} FROM judged`,
   );
   return {
@@ -95,6 +97,7 @@ async function statistics(db: DuckDb, known: string[]): Promise<Statistics> {
     badRows: Number(row.bad),
     ...(row.oldest && row.newest ? { eventRange: { oldest: String(row.oldest), newest: String(row.newest) } } : {}),
     ...(row.known_from ? { knownFrom: String(row.known_from) } : {}),
+    ...(row.newest_change ? { newestChange: String(row.newest_change) } : {}),
   };
 }
 

@@ -11,7 +11,7 @@ export interface PartitionVersion {
   /** When a run first saw it, ISO UTC. */
   seenAt: string;
   /**
-   * End of the version before: its newest event, or when it was seen where that is earlier. What happened or became known later
+   * End of the version before: its newest event or change, or when it was seen where that is earlier. What happened or became known later
    * is new data, not a correction.
    */
   since: string;
@@ -25,6 +25,8 @@ export interface FoldVersionsInput {
   unique: string[] | null;
   /** Column that says when a row was recorded. */
   recordedAt?: string;
+  /** Change data: column that says when a row was made, in place of when it happened. */
+  madeAt?: string;
 }
 
 /**
@@ -79,6 +81,8 @@ interface Fold {
   /** SQL over a version's columns that names a row. */
   key: string;
   recordedAt: string | undefined;
+  /** SQL over a new row: when it happened, or was made. */
+  event: string;
 }
 
 /** Creates `history` from the first version, in the shape of the newest. */
@@ -94,7 +98,10 @@ async function openFold(
   const named = input.unique?.every(has) ? input.unique : columns.map(({ name }) => name);
   const key = `to_json(struct_pack(${named.map((name, i) => `k${i} := ${identifier(name)}`).join(', ')}))`;
   const recordedAt = input.recordedAt !== undefined && has(input.recordedAt) ? input.recordedAt : undefined;
-  const fold: Fold = { columns, known, key, recordedAt };
+  const { madeAt } = input;
+  const event =
+    madeAt !== undefined && has(madeAt) ? `coalesce(n.${identifier(madeAt)}, n.__event_at)` : 'n.__event_at';
+  const fold: Fold = { columns, known, key, recordedAt, event };
   const first = input.versions[0] as PartitionVersion;
   await readVersion(db, 'history', fold, await blobs.path(first.partition.data));
   await db.run(`ALTER TABLE history ADD COLUMN __gone_at TIMESTAMP DEFAULT 'infinity'`);
@@ -136,7 +143,7 @@ async function foldOne(db: DuckDb, fold: Fold, { seenAt, since }: PartitionVersi
       ${recorded(fold, seen)} AS recorded
     FROM incoming n LEFT JOIN (SELECT * FROM history WHERE __gone_at = 'infinity') o ON n.__key = o.__key`);
   const from = (name: string) => `CASE
-      WHEN c.added AND (n.__event_at > ${end} OR c.recorded <> ${seen}) THEN n.${name}
+      WHEN c.added AND (${fold.event} > ${end} OR c.recorded <> ${seen}) THEN n.${name}
       WHEN c.added AND n.${name} <= ${end} THEN greatest(n.${name}, ${seen})
       WHEN c.contradicts THEN greatest(n.${name}, c.recorded)
       WHEN NOT c.added AND (n.${name} <= ${end} OR NOT c.changed) AND isfinite(o.${name}) THEN o.${name}

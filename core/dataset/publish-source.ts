@@ -141,8 +141,7 @@ function endOf({ newestEvent, seenAt }: Seen): string {
 async function asOfDate(deps: PublishDeps, found: Dated, log: Sightings, partition: Partition): Promise<Partition> {
   const { source, spec, asOf } = found;
   const versions = await versionsOf(deps.blobs, log, found, partition);
-  // A change is recorded when it says it was made.
-  const recordedAt = spec.recordedAt ?? spec.changes?.time;
+  const { recordedAt, changes } = spec;
   // Nothing of a correction is known before the end of what it corrects, unless its rows say so themselves.
   const due = versions.findLastIndex(
     ({ since }, index) => index === 0 || recordedAt !== undefined || Date.parse(since) < Date.parse(asOf),
@@ -154,6 +153,7 @@ async function asOfDate(deps: PublishDeps, found: Dated, log: Sightings, partiti
     versions: versions.slice(0, due + 1).map(({ partition: of, seenAt, since }) => ({ partition: of, seenAt, since })),
     unique: compileContract(spec.contract).unique,
     ...(recordedAt === undefined ? {} : { recordedAt }),
+    ...(changes?.time === undefined ? {} : { madeAt: changes.time }),
   };
   return (await deps.step(foldVersions, input)).output;
 }

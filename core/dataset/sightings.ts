@@ -104,7 +104,7 @@ export async function appendSightings(
       partition: await blobs.putJson(partition),
       data: partition.data.sha256,
       knownFrom: partition.knownFrom ?? null,
-      newestEvent: partition.eventRange?.newest ?? null,
+      newestEvent: partition.newestChange ?? partition.eventRange?.newest ?? null,
       ...(probe ? { probe } : {}),
     })),
   );

@@ -131,6 +131,8 @@ export const Partition = Type.Object({
   eventRange: Type.Optional(Type.Object({ oldest: Type.String(), newest: Type.String() })),
   /** Earliest time at which anything in a good row was known, ISO UTC; absent where that is always. */
   knownFrom: Type.Optional(Type.String()),
+  /** Change data only: the newest time at which one of its good rows says that it was made, ISO UTC. */
+  newestChange: Type.Optional(Type.String()),
   /** Rows of it end: `__gone_at` (TIMESTAMP; 'infinity' = never) is from when a row no longer counts, deleted or replaced. */
   ends: Type.Optional(Type.Boolean()),
 });

@@ -168,6 +168,11 @@ describe('a reference to another source', () => {
     expect(await run('2024-01-19T00:00:00Z', seen, grown)).toEqual(['b']);
     expect(await run('2024-01-20T00:00:00Z', seen, grown)).toEqual([]);
     expect(await run('2024-02-01T00:00:00Z', seen, grown)).toEqual(['a']);
+    // A change that is put in among the old ones later is a correction.
+    log.push({ name: 'a', op: 'insert', lsn: 4, at: '2024-01-25' });
+    const mended = { orders, shops: [await file('shops/log', log)] };
+    expect(await run('2024-02-02T00:00:00Z', '2024-04-01T00:00:00Z', mended)).toEqual(['a']);
+    expect(await run('2024-04-01T00:00:00Z', '2024-04-01T00:00:00Z', mended)).toEqual([]);
   });
 
   it('is found in the cache again by a rerun, whatever has come since', async () => {
