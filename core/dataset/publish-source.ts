@@ -48,7 +48,10 @@ export async function sourceAsOf(deps: PublishDeps, found: FoundSource): Promise
   return asKnown(deps, found, await knownPartitions(deps, found, await sightingsOf(deps, found)));
 }
 
-/** What the contract refers to is looked up in what was known of it by the same date. */
+/**
+ * What the contract refers to is looked up in what was known of it by the same date. A source that declares no time at all says that its
+ * rows were always so: it is taken as it is, and a list that lacked a key can be mended.
+ */
 async function asKnown(deps: PublishDeps, found: FoundSource, partitions: Partition[]): Promise<SourceOfRun> {
   const { pipeline, source, spec, asOf, seenAt } = found;
   const own = { pipeline, source, spec, asOf, partitions };
@@ -56,8 +59,12 @@ async function asKnown(deps: PublishDeps, found: FoundSource, partitions: Partit
   const references: Record<string, Partition[]> = {};
   for (const other of found.references) {
     if (other.partitions.length === 0) throw nothingKnown(other.source, asOf, null);
+    const { eventTime, knownAt, recordedAt, changes } = other.spec;
     const dated = { ...other, asOf, seenAt };
-    references[other.source] = await knownPartitions(deps, dated, await sightingsOf(deps, dated));
+    references[other.source] =
+      (eventTime ?? knownAt ?? recordedAt ?? changes)
+        ? await knownPartitions(deps, dated, await sightingsOf(deps, dated))
+        : other.partitions;
   }
   return { ...own, references };
 }

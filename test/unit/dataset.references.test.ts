@@ -200,6 +200,17 @@ describe('a reference to another source', () => {
     expect(await references('2024-01-05T00:00:00Z', { orders, shops: corrected })).toEqual(before);
   });
 
+  it('is held against a list without any times as it is: what it lacked can be mended', async () => {
+    const { file, run } = await shop({ ...BASE, path: 'shops/*.parquet', contract: { properties: {} } });
+    const orders = [await file('orders/01', JANUARY)];
+    const asOf = '2024-01-15T00:00:00Z';
+    expect(
+      await run(asOf, '2024-02-01T00:00:00Z', { orders, shops: [await file('shops/1', [{ name: 'a' }])] }),
+    ).toEqual(['b']);
+    const mended = [await file('shops/1', [{ name: 'a' }, { name: 'b' }])];
+    expect(await run(asOf, '2024-02-02T00:00:00Z', { orders, shops: mended })).toEqual([]);
+  });
+
   it('names the source of which nothing was known yet', async () => {
     const { file, references } = await shop(SHOPS);
     const orders = [await file('orders/01', JANUARY)];
