@@ -1,9 +1,12 @@
 /** A pipeline with transforms and selection, as the page declares it: run, looked at, run again, asked with raw rows. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { openOnnxModel } from '../../core/onnx/session.ts';
 import type { ModelDescription } from '../../core/spec/cli.ts';
 import * as declare from '../../core/spec/define-transforms.ts';
+import { fields, window } from '../../core/spec/define-views.ts';
+import { startGateway } from '../integration/gateway.fixture.ts';
 import { createEmptyProject, errorOf, type Project, refit, runJson } from '../support/project.ts';
 import { blocksOf } from '../support/services.ts';
 import { addTinyPipeline } from '../support/tiny-pipeline.ts';
@@ -76,6 +79,60 @@ test('trees, a search and a baseline on transformed columns', async () => {
   // The country is a number by now, but it is asked for as a text.
   expect(model.features).toContainEqual(expect.objectContaining({ name: 'country', kind: 'category' }));
   expect(model.gates.every(({ passed }) => passed)).toBe(true);
+});
+
+test('a model with transforms is served with online features as it is offline', async () => {
+  const spine = { from: 'orders', key: ['order_id'], predictAt: 'ordered_at', label: 'returned = 1' };
+  await addTinyPipeline(project, 'kept', {
+    asOf: 'latest',
+    extra: {
+      spine: { ...spine, labelKnownAt: 'ordered_at + INTERVAL 1 HOUR', online: '30d' },
+      features: [
+        fields('orders', ['amount', 'items', 'country']),
+        window('orders', {
+          name: 'of_country',
+          by: { country: 'country' },
+          over: '20d',
+          aggregate: { spent: 'avg(amount)', orders: 'count(*)' },
+        }),
+      ],
+      transforms: [declare.targetEncode('country'), declare.log('amount'), declare.scale('spent')],
+    },
+  });
+  expect((await runJson(project, ['kept'])).verdict).toBe('promoted');
+  const asked = ['o-1990', 'o-1995', 'o-1999'];
+  const gateway = await startGateway(project.root);
+  let served: { status: number; body: { predictions: { score: number }[] } };
+  try {
+    const instances = asked.map((id) => ({ order_id: id }));
+    served = await gateway.post('/v1/models/kept:predict', { instances });
+  } finally {
+    await gateway.end();
+  }
+  expect(served.status).toBe(200);
+
+  // The last order is of four hours before the data ends.
+  const at = '2020-12-31T20:00:00Z';
+  await writeFile(project.path('asked.csv'), `order_id,predict_at\n${asked.map((id) => `${id},${at}`).join('\n')}\n`);
+  const join = ['features', 'join', '--pipeline', 'kept', '--spine', 'asked.csv', '--out', 'joined.csv'];
+  const joined = await refit(project, join);
+  expect(joined.code, joined.stdout + joined.stderr).toBe(0);
+  const rows = await withDuckDb({ scratch: project.root }, (db) =>
+    db.rows<Record<string, number | string>>(`SELECT * FROM '${project.path('joined.csv')}' ORDER BY order_id`),
+  );
+  const model = await describeModel('kept');
+  const named = (kind: string) => model.features.filter((feature) => feature.kind === kind).map(({ name }) => name);
+  const session = await openOnnxModel(project.path('.refit/store', model.folder, 'model.onnx'), model.features);
+  const scores = await session.predict({
+    rows: rows.length,
+    numbers: Object.fromEntries(
+      named('number').map((name) => [name, Float32Array.from(rows, (row) => Number(row[name]))]),
+    ),
+    categories: Object.fromEntries(named('category').map((name) => [name, rows.map((row) => String(row[name]))])),
+  });
+  await session.close();
+  expect(named('number')).toContain('spent');
+  expect(served.body.predictions.map(({ score }) => Math.fround(score))).toEqual([...scores]);
 });
 
 test('a transform that cannot be is refused before anything runs, or before anything is fitted', async () => {
