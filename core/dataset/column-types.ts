@@ -52,6 +52,8 @@ export function convert(raw: RawColumn, wanted: ContractType, zone: string, text
       return raw.type === 'DATE' ? { valueSql: column } : undefined;
     case 'date-time':
       if (raw.type === 'VARCHAR') return fromText(column, wanted, zone);
+      // A day is its first moment, as where a column has grown from one to the other.
+      if (raw.type === 'DATE') return { valueSql: utc(column, 'TIMESTAMP', zone) };
       return isTime(raw.type) ? { valueSql: utc(column, raw.type, zone) } : undefined;
   }
 }

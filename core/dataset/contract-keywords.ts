@@ -63,7 +63,9 @@ function brokenSql(column: string, type: ContractType, keyword: string, value: u
     case 'maximum':
     case 'exclusiveMinimum':
     case 'exclusiveMaximum':
-      return typeof value === 'number' ? boundSql(column, type, keyword, value) : invalid(at, 'must be a number');
+      return Number.isFinite(value)
+        ? boundSql(column, type, keyword, value as number)
+        : invalid(at, 'must be a number');
     case 'multipleOf':
       return multipleSql(column, value, at);
     case 'minLength':

@@ -7,7 +7,20 @@ export type Schema = Record<string, unknown>;
 
 export type ContractType = 'integer' | 'number' | 'boolean' | 'string' | 'date-time' | 'date';
 
-export const ANNOTATIONS = ['title', 'description', '$schema', '$id', '$comment', 'examples', 'default', 'deprecated'];
+export const ANNOTATIONS = [
+  ...[
+    'title',
+    'description',
+    '$schema',
+    '$id',
+    '$comment',
+    'examples',
+    'default',
+    'deprecated',
+    'readOnly',
+    'writeOnly',
+  ],
+];
 
 /** @throws RefitError REFIT_CONTRACT_INVALID, always */
 export function invalid(place: string, reason: string): never {

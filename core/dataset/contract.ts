@@ -74,6 +74,7 @@ const PROPERTY = [...ANNOTATIONS, 'type', ...VALUE_KEYWORDS, ...COLUMN_RULES, 'x
 
 /** Columns and rules of a contract. @throws RefitError REFIT_CONTRACT_INVALID naming the keyword and its place */
 export function compileContract(schema: Schema): Contract {
+  if (!isSchema(schema)) invalid('root', 'must be an object');
   allowOnly(schema, [...ROOT, ...OURS], '');
   if (schema.type !== undefined && schema.type !== 'object')
     invalid('type', 'a contract describes a row: it must be "object"');
@@ -121,9 +122,15 @@ interface Among {
   names: string[];
 }
 
+/** As SQL compares names: without regard to the case of ASCII letters. */
+const asSql = (name: string): string => name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
 function addColumn(contract: Contract, name: string, property: unknown, { required, names }: Among): void {
   const place = `properties.${name}`;
+  if (name === '') invalid(place, 'a column has a name');
   if (name.startsWith('__')) invalid(place, 'names that begin with two underscores are reserved');
+  const twin = names.find((other) => other !== name && asSql(other) === asSql(name));
+  if (twin !== undefined) invalid(place, `SQL does not tell it from "${twin}"`);
   if (!isSchema(property)) invalid(place, 'must be an object with a type');
   allowOnly(property, PROPERTY, place);
   const { type, allowsNull } = columnType(property, place);
@@ -172,7 +179,9 @@ function columnType(property: Schema, place: string): { type: ContractType; allo
     invalid(`${place}.enum`, 'must be a list of values');
   const listed = values as unknown[] | undefined;
   const declared = property.type === undefined ? [...new Set(listed?.map(typeName))] : [property.type].flat();
-  const kinds = declared.filter((kind) => kind !== 'null');
+  // A whole number is a number, too.
+  const wider = declared.includes('number') ? ['null', 'integer'] : ['null'];
+  const kinds = declared.filter((kind) => !wider.includes(kind as string));
   const [kind] = kinds;
   if (kinds.length !== 1 || typeof kind !== 'string' || !['integer', 'number', 'boolean', 'string'].includes(kind)) {
     invalid(`${place}.type`, 'must be one of integer, number, boolean or string, alone or in a list with "null"');

@@ -24,7 +24,9 @@ function objectsSql(path: string, compression: string): string {
     WHERE trim(line) <> ''`;
 }
 
-const field = (name: string, arrow: '->' | '->>') => `object${arrow}${literal(`$."${name}"`)}`;
+/** A JSON pointer (RFC 6901), whatever the name: a path takes no quotes, and `*` for all. */
+const pointer = (name: string) => literal(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+const field = (name: string, arrow: '->' | '->>') => `object${arrow}${pointer(name)}`;
 
 /**
  * Creates the view `raw` with a JSON column a name, a text column for each that the file's path names and no line has, `__line`
@@ -74,9 +76,9 @@ export async function typeJsonLines(
     `CREATE TEMP TABLE objects AS SELECT * FROM (${objectsSql(path, compression)}) WHERE object IS NOT NULL`,
   );
   const fields = await db.rows<{ name: string; types: string }>(`SELECT name, string_agg(DISTINCT type, ',') AS types
-    FROM (SELECT name, json_type(object, '$."' || name || '"') AS type, __row
+    FROM (SELECT name, json_type(object, '/' || replace(replace(name, '~', '~0'), '/', '~1')) AS type, __row
       FROM (SELECT object, __row, unnest(json_keys(object)) AS name FROM objects))
-    WHERE NOT contains(name, '"') AND NOT starts_with(name, '__') GROUP BY name ORDER BY min(__row), name`);
+    WHERE name <> '' AND NOT starts_with(name, '__') GROUP BY name ORDER BY min(__row), name`);
   const columns = fields.map(({ name, types }) => ({ name, type: typeOf(types.split(',')) }));
   const values = columns.map(({ name, type }) => `try_cast(${field(name, '->>')} AS ${type}) AS ${identifier(name)}`);
   await db.run(`COPY (SELECT ${[...values, '__row'].join(', ')} FROM objects) TO ${literal(parquet)} (FORMAT parquet)`);

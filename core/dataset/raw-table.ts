@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { RefitError } from '../spec/errors.ts';
 import type { RawColumn } from './column-types.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
@@ -46,10 +47,13 @@ interface RawFile {
  * @returns the file's columns, then those that its path names; view `raw` holds them and `__row`.
  * @throws RefitError REFIT_SOURCE_UNREADABLE
  */
-export async function openRaw(db: DuckDb, path: string, file: RawFile): Promise<RawColumn[]> {
-  const { format, place, fields = [], folders = '' } = file;
+export async function openRaw(db: DuckDb, path: string, of: RawFile): Promise<RawColumn[]> {
+  const { format, place, fields = [], folders = '' } = of;
   const packed = compressionOf(place.file);
   try {
+    // DuckDB would give it a column of its own making. `path` may be a pattern.
+    const file = format === 'csv' ? await stat(path).catch(() => undefined) : undefined;
+    if (file?.size === 0) throw new Error('it is empty, and has no header');
     if (format === 'jsonl') return await openJsonLines(db, path, { columns: fields, compression: packed, folders });
     const reader =
       format === 'parquet'

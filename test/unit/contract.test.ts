@@ -97,8 +97,16 @@ describe('a compiled contract', () => {
     expect(contract.unique).toEqual(['id', 'at']);
   });
 
+  it('takes whole numbers and others for numbers, and letters that only Unicode calls alike for two', () => {
+    expect(compileContract(column({ enum: [1, 1.5, null] })).columns).toMatchObject([
+      { type: 'number', nullable: true },
+    ]);
+    expect(compileContract(column({ type: ['integer', 'number'] })).columns).toMatchObject([{ type: 'number' }]);
+    expect(refusal({ properties: { é: { type: 'integer' }, É: { type: 'integer' } } })).toBe('accepted');
+  });
+
   it('lets annotations pass', () => {
-    const words = { title: 't', description: 'd', $comment: 'c', examples: [1], default: 1 };
+    const words = { title: 't', description: 'd', $comment: 'c', examples: [1], default: 1, readOnly: true };
     expect(
       refusal({ $schema: 's', $id: 'i', additionalProperties: false, ...column({ type: 'integer', ...words }) }),
     ).toBe('accepted');
@@ -131,6 +139,11 @@ describe('a compiled contract', () => {
     ['look-around', column({ type: 'string', pattern: '(?=a)' }), /look-around cannot be checked in SQL/],
     ['a broken pattern', column({ type: 'string', pattern: '(' }), /properties\.x\.pattern/],
     ['an array', { type: 'array' }, /must be "object"/],
+    ['no object at all', null as never, /contract's root .*must be an object/],
+    ['text for a contract', 'x' as never, /contract's root .*must be an object/],
+    ['names that SQL takes for one', { properties: { a: { type: 'integer' }, A: { type: 'integer' } } }, /from "A"/],
+    ['a column without a name', { properties: { '': { type: 'integer' } } }, /a column has a name/],
+    ['a bound without end', column({ type: 'number', maximum: Number.POSITIVE_INFINITY }), /must be a number/],
   ])('refuses %s by name', (_, schema, message) => {
     expect(refusal(schema)).toMatch(message);
   });

@@ -95,6 +95,14 @@ describe('extraction', () => {
     ]);
   });
 
+  it('takes a day for its first moment where the contract wants a time', async () => {
+    const place = await workplace();
+    const contract = { properties: { at: { type: 'string', format: 'date-time' } } };
+    const file = await place.write('f.parquet', `SELECT DATE '2013-07-04' AS "at"`);
+    const partition = await place.extract(file, { contract, zone: 'America/New_York' });
+    expect(await place.rows(partition.data, '"at"')).toEqual([{ at: '2013-07-04 04:00:00' }]);
+  });
+
   it('takes local times on the days the clocks change: the gap an hour on, the doubled hour as the later one', async () => {
     const place = await workplace();
     const sql = `SELECT unnest(['2013-03-10 01:59', '2013-03-10 02:30', '2013-03-10 03:00', '2013-11-03 00:59',
@@ -231,6 +239,15 @@ describe('extraction refuses', () => {
     const file = await place.write('f.parquet', FLIGHTS);
     const error = { code: 'REFIT_EXPRESSION_INVALID', message: expect.stringMatching(message) };
     await expect(place.extract(file, spec)).rejects.toMatchObject(error);
+  });
+
+  it('a CSV without even a header', async () => {
+    const place = await workplace();
+    await writeFile(path.join(place.root, 'e.csv'), '');
+    await expect(place.extract('e.csv', { format: 'csv' })).rejects.toMatchObject({
+      code: 'REFIT_SOURCE_UNREADABLE',
+      message: 'e.csv of source "flights" cannot be read: it is empty, and has no header.',
+    });
   });
 
   it('a zone that does not exist', async () => {

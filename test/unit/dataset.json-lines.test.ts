@@ -75,6 +75,16 @@ describe('JSON lines', () => {
     ]);
   });
 
+  it('have fields of any name', async () => {
+    const place = await workplace();
+    const names = ['a"b', "a'b", 'a.b', 'a/b', 'a~b', '~1', '*', '$', '$.x', '0', 'a\\b', 'a\nb', 'é🦆', 'constructor'];
+    const line = JSON.stringify(Object.fromEntries(names.map((name, i) => [name, i])));
+    await writeFile(path.join(place.root, 'a.jsonl'), line);
+    const properties = Object.fromEntries(names.map((name, i) => [name, { type: 'integer', const: i }]));
+    const contract = { required: names, properties };
+    expect(await place.extract('a.jsonl', { format: 'jsonl', contract })).toMatchObject({ rows: 1, badRows: 0 });
+  });
+
   it('of another kind of file, and an empty one, are told', async () => {
     const place = await workplace();
     await writeFile(path.join(place.root, 'empty.jsonl'), '');
