@@ -152,10 +152,10 @@ async function checkQuantile(
 async function checkReferences(db: DuckDb, rule: Of<'references'>, request: TableCheckRequest): Promise<Finding> {
   const { columns, source, to, limit } = rule;
   const other = request.others.get(source);
-  if (!other || other.paths.length === 0)
-    throw new RefitError('REFIT_INTERNAL', `Rule "${rule.rule}" was judged without source "${source}".`);
+  if (!other) throw new RefitError('REFIT_INTERNAL', `Rule "${rule.rule}" was judged without source "${source}".`);
   const theirs = other.columns;
-  for (const name of to) {
+  const nobody = other.paths.length === 0;
+  for (const name of nobody ? [] : to) {
     if (!theirs.some((column) => column.name === name))
       invalid(`rule "${rule.rule}"`, `source "${source}" has no column "${name}"`);
   }
@@ -171,7 +171,9 @@ async function checkReferences(db: DuckDb, rule: Of<'references'>, request: Tabl
   const keys = columns.map((name, i) => `${identifier(name)}${cast[i]} AS key_${i}`).join(', ');
   const present = columns.map((name) => `${identifier(name)} IS NOT NULL`).join(' AND ');
   const asked = `SELECT *, ${keys} FROM ${known(request, columns)} WHERE ${present}`;
-  const broken = `SELECT * FROM (${asked}) ANTI JOIN (${there}) USING (${columns.map((_, i) => `key_${i}`).join(', ')})`;
+  const broken = nobody
+    ? asked
+    : `SELECT * FROM (${asked}) ANTI JOIN (${there}) USING (${columns.map((_, i) => `key_${i}`).join(', ')})`;
   const [found] = await db.rows<{ n: number; broken: number }>(
     `SELECT (SELECT count(*) FROM (${asked}))::DOUBLE AS n, (SELECT count(*) FROM (${broken}))::DOUBLE AS broken`,
   );
@@ -184,7 +186,9 @@ async function checkReferences(db: DuckDb, rule: Of<'references'>, request: Tabl
 
 /** How two keys are brought to one type. */
 function castFor(a: string, b: string): string {
-  const numeric = /INT|DOUBLE|FLOAT|DECIMAL/;
-  if (a === b) return '';
-  return numeric.test(a) && numeric.test(b) ? '::DOUBLE' : '::VARCHAR';
+  const both = (type: RegExp) => type.test(a) && type.test(b);
+  // SQL compares whole numbers of any size exactly; as floating point, those beyond 2^53 would run together.
+  if (a === b || both(/^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/)) return '';
+  if (both(/^(DATE|TIMESTAMP)$/)) return '::TIMESTAMP';
+  return both(/INT|DOUBLE|FLOAT|DECIMAL/) ? '::DOUBLE' : '::VARCHAR';
 }

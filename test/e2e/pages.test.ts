@@ -1,10 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openStack, type Stack } from '../../cli/stack.ts';
+import { placesOf } from '../../core/compose/refit.ts';
 import { withDuckDb } from '../../core/dataset/duckdb.ts';
 import { copyMonth, type Project, refit } from '../support/project.ts';
 import { blocksOf, createServicesProject } from '../support/services.ts';
 
 let project: Project;
+let stack: Stack;
 beforeAll(async () => {
   project = await createServicesProject();
   for (const month of [7, 8]) await copyMonth(project.root, month);
@@ -21,8 +24,13 @@ beforeAll(async () => {
     project.path('asked.csv'),
     'origin,dest,carrier,tailnum,predict_at\nJFK,LAX,AA,N328AA,2013-08-02T12:00:00Z\nEWR,XXX,,,2013-08-20 18:30:00\n',
   );
+  // One server for all commands, as with a running `refit dev`.
+  stack = await openStack(placesOf(project.root, {}));
 });
-afterAll(() => project.remove());
+afterAll(async () => {
+  await stack?.close();
+  await project?.remove();
+});
 
 /** The commands of a page, as a shell would split them. */
 async function commandsOf(page: string): Promise<string[][]> {
