@@ -55,7 +55,7 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
     });
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw diskFull(error);
+    throw exhausted(error, memory);
   } finally {
     options.signal?.removeEventListener('abort', interrupt);
     connection.closeSync();
@@ -80,9 +80,16 @@ function bytesOf(memory: string): number {
 
 const DISK_FULL = /^IO Error: .*(No space left on device|ENOSPC)/;
 
-/** DuckDB reports a full disk as an IO error with the system's words. */
-function diskFull(error: unknown): unknown {
-  if (error instanceof Error && DISK_FULL.test(error.message)) {
+const MEMORY_FULL = /^Out of Memory Error/;
+
+/** DuckDB reports a full disk as an IO error with the system's words. Its own words may repeat a value: they go with the cause alone. */
+function exhausted(error: unknown, memory: string): unknown {
+  if (!(error instanceof Error)) return error;
+  if (MEMORY_FULL.test(error.message)) {
+    const message = `A query needs more memory than the ${memory} it may hold, even with the rest on disk.`;
+    return new RefitError('REFIT_MEMORY_EXCEEDED', message, { memory }, { cause: error });
+  }
+  if (DISK_FULL.test(error.message)) {
     return new RefitError(
       'REFIT_STORE_FULL',
       'The disk is full: a query could not write its result.',
@@ -97,7 +104,7 @@ function diskFull(error: unknown): unknown {
 export function isOfMachine(error: unknown): boolean {
   if (error instanceof RefitError) return true;
   const { message } = error as Error;
-  return /^(Out of Memory|INTERRUPT) Error/.test(message) || DISK_FULL.test(message);
+  return MEMORY_FULL.test(message) || /^INTERRUPT Error/.test(message) || DISK_FULL.test(message);
 }
 
 /** `'` doubled, in quotes: a SQL string literal. */

@@ -62,6 +62,7 @@ export const ERRORS = {
   REFIT_MODEL_UNSUPPORTED: fatal(
     'Use the parameters that the trainer supports; the message names the one that it does not.',
   ),
+  REFIT_MEMORY_EXCEEDED: fatal('Set REFIT_MEMORY to more than it is; 2GB unless set.'),
   REFIT_STORE_FULL: fatal(
     'Free space on the disk of the store (REFIT_STORE), then run again; nothing finished is lost.',
   ),
