@@ -4,6 +4,7 @@ import { nearest } from '../spec/nearest.ts';
 import type { FeatureView } from '../spec/pipeline.ts';
 import { columnOf, valueAt } from './feature-column.ts';
 import { isJoined } from './feature-columns.ts';
+import { keyColumns } from './join-keys.ts';
 import { answerer } from './online-answer.ts';
 import { entityKey, type OnlineLayout, type OnlineLookup, readLayout } from './online-layout.ts';
 import type { OnlineRow, OnlineStore, OnlineValue } from './online-store.ts';
@@ -99,7 +100,7 @@ function spineKey({ key: columns }: OnlineLayout, key: Record<string, string>): 
 
 function viewKey(views: FeatureView[], name: string, key: Record<string, string>): string | null {
   const view = views.find((one) => one.name === name);
-  return !view || !isJoined(view) ? null : entityKey(Object.keys(view.by).map((column) => key[column] ?? null));
+  return !view || !isJoined(view) ? null : entityKey(keyColumns(view.by).map((column) => key[column] ?? null));
 }
 
 /** @throws RefitError REFIT_USAGE when the key names neither the spine's row nor the view's */

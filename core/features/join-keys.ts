@@ -23,7 +23,8 @@ export function joinKeys(
   source: SourceTable,
   view: string,
 ): KeyPair[] {
-  return Object.entries(by).map(([spineColumn, sourceColumn]) => {
+  return keyColumns(by).map((spineColumn) => {
+    const sourceColumn = by[spineColumn] as string;
     const column = source.column(sourceColumn, `features.${view}.by`);
     const spineType = spine.get(spineColumn);
     if (spineType === undefined) {
@@ -48,6 +49,9 @@ export function joinKeys(
     };
   });
 }
+
+/** The spine's columns of a key in the one order that it has, however `by` is written down: stored as JSON, it is sorted. */
+export const keyColumns = (by: Record<string, string>): string[] => Object.keys(by).sort();
 
 const WHOLE = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER)$/;
 const NUMBER = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\))$/;

@@ -62,7 +62,7 @@ export interface OnlineLayout {
 }
 
 /** Raised when what is stored changes its shape: features of an older Refit then lie elsewhere, and are never misread. */
-const LAYOUT_VERSION = 4;
+const LAYOUT_VERSION = 5;
 
 /** Where the features of a pipeline lie; another set of views lies elsewhere, so that two versions can serve side by side. */
 export function onlineNamespace(pipeline: string, spine: SpineSpec, views: FeatureView[]): string {
