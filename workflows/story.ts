@@ -115,7 +115,10 @@ export class Story {
   result(result: RunResult): RunResult {
     const { gates, drift } = result;
     const drifted = this.#bounded(MOST_BYTES.drifted, drift.drifted);
-    const told = { ...result, gates: this.#bounded(MOST_BYTES.gates, gates), drift: { ...drift, drifted } };
+    // What decided must not be what is cut off.
+    const decisive = [...gates.filter(({ passed }) => !passed), ...gates.filter(({ passed }) => passed)];
+    const bounded = this.#bounded(MOST_BYTES.gates, decisive);
+    const told = { ...result, gates: bounded === decisive ? gates : bounded, drift: { ...drift, drifted } };
     return this.#shortened ? { ...told, shortened: true } : told;
   }
 

@@ -11,7 +11,7 @@ import { checkNames } from './feature-columns.ts';
 import { changesOf, keysTable, type SourceChanges } from './online-keys.ts';
 import { type OnlineLookup, onlineNamespace, readLayout } from './online-layout.ts';
 import { type OnlinePart, onlineParts } from './online-parts.ts';
-import { placeOf } from './online-places.ts';
+import { areThere, markWhole, placeOf } from './online-places.ts';
 import { dataOf, type Progress, startProgress } from './online-progress.ts';
 import type { OnlineStore } from './online-store.ts';
 import { createOnlineWriter } from './online-writer.ts';
@@ -107,10 +107,11 @@ export async function materializeViews(
     return { ...nothing, entities: await countOf(db, entities) };
   }
   const writer = createOnlineWriter(db, store, books.stamp, request.signal);
-  const written = await writeParts(db, writer, { namespace, parts, request, books });
+  const written = await writeParts(db, writer, { store, namespace, parts, request, books });
   const entity = { id: placeOf(namespace, books.stamp, 'entity'), features: spine.fields };
   const keys = parts.map((part) => part.keys);
   const count = await writer.writeEntities(entity.id, spec.key, spine, keys);
+  await markWhole(store, entity.id);
   const computed = views.filter((view) => view.kind === 'calendar' || view.kind === 'derived');
   const { lookups, ...done } = written;
   const published = await books.publish({ key: spec.key, entity, lookups, computed, features });
@@ -125,6 +126,7 @@ async function countOf(db: DuckDb, relation: string): Promise<number> {
 }
 
 interface Parts {
+  store: OnlineStore;
   namespace: string;
   parts: OnlinePart[];
   request: MaterializeRequest;
@@ -135,29 +137,39 @@ interface Parts {
 async function writeParts(
   db: DuckDb,
   writer: ReturnType<typeof createOnlineWriter>,
-  { namespace, parts, request, books }: Parts,
+  { store, namespace, parts, request, books }: Parts,
 ): Promise<{ lookups: OnlineLookup[]; incremental: boolean; resumed: number }> {
-  const { before, stamp } = books;
+  const { before: earlier, stamp } = books;
   const changesIn = new Map<string, SourceChanges | undefined>();
   for (const [name, snapshot] of Object.entries(request.snapshots)) {
-    if (before) changesIn.set(name, await changesOf(db, request.blobs, snapshot, before.data));
+    if (earlier) changesIn.set(name, await changesOf(db, request.blobs, snapshot, earlier.data));
   }
   const lookups: OnlineLookup[] = [];
   let [incremental, resumed] = [parts.length > 0, 0];
   for (const [place, part] of parts.entries()) {
     const { lookup } = part;
-    const old = before?.layout.lookups.find((one) => one.part === lookup.part);
+    const old = earlier?.layout.lookups.find((one) => one.part === lookup.part);
     const changes = old && changesIn.get(part.source.name);
-    const base = changes ? old : undefined;
+    const base = old && changes && !isOvergrown(old) && (await areThere(store, [old.id])) ? old : undefined;
     if (!base) incremental = false;
     const id = base?.id ?? placeOf(namespace, stamp, lookup.part);
-    const written = await writeChanged(db, writer, { part, id, place, changes, books, progress: request.progress });
+    const before = writer.counts.rows;
+    const of = { part, id, place, changes: base && changes, books, progress: request.progress };
+    const written = await writeChanged(db, writer, of);
+    if (!base) await markWhole(store, id);
     resumed += written.resumed;
     const newest = [base?.newestUs, written.newestUs].filter((us) => us !== undefined && us !== null);
-    lookups.push({ ...lookup, id, newestUs: newest.length > 0 ? Math.max(...newest) : null });
+    const rows = written.resumed + writer.counts.rows - before;
+    const size = base ? { ...base.size, since: base.size.since + rows } : { whole: rows, since: 0 };
+    lookups.push({ ...lookup, id, size, newestUs: newest.length > 0 ? Math.max(...newest) : null });
   }
   return { lookups, incremental, resumed };
 }
+
+/** Rows of keys that expired are never asked for again, and go only with their place. */
+const MOST_SINCE = 10_000;
+
+const isOvergrown = ({ size }: OnlineLookup) => size.since > Math.max(MOST_SINCE, size.whole);
 
 interface ChangedPart {
   part: OnlinePart;
@@ -176,13 +188,13 @@ async function writeChanged(
   { part, id, place, changes, books, progress }: ChangedPart,
 ): Promise<{ newestUs: number | undefined; resumed: number }> {
   const { table, keys } = await keysTable(db, part, place, changes);
-  const reached = await books.of(part.lookup.part);
+  const reached = await books.of(id);
   let newestUs = reached.newestUs;
   await writer.writePart({
     ...{ part, id, keys: table, fromId: reached.nextId, empty: changes !== undefined },
     async written(nextId, own) {
       newestUs = own === undefined ? newestUs : Math.max(newestUs ?? own, own);
-      await books.reached(part.lookup.part, nextId, newestUs);
+      await books.reached(id, nextId, newestUs);
       progress?.({ view: part.lookup.view, keys: Math.min(nextId, keys), of: keys });
     },
   });

@@ -50,7 +50,7 @@ export async function changesOf(
     return { since: before.asOf, same: await relation('same', same), others: others.flatMap((one) => one ?? []) };
   } catch (error) {
     // Blobs of a partition that nobody names any more may have been cleared away.
-    if (error instanceof RefitError && removed.length > 0) return undefined;
+    if (error instanceof RefitError && error.code === 'REFIT_STORE_CORRUPT' && removed.length > 0) return undefined;
     throw error;
   }
 }

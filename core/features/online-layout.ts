@@ -42,6 +42,8 @@ export interface OnlineLookup {
   read: OnlineRead;
   /** Newest event that was known, in microseconds since 1970; null where there is none. */
   newestUs: number | null;
+  /** Rows that its place was written with as a whole, and that were written there since. */
+  size: { whole: number; since: number };
 }
 
 export interface OnlineLayout {
@@ -62,7 +64,7 @@ export interface OnlineLayout {
 }
 
 /** Raised when what is stored changes its shape: features of an older Refit then lie elsewhere, and are never misread. */
-const LAYOUT_VERSION = 5;
+const LAYOUT_VERSION = 6;
 
 /** Where the features of a pipeline lie; another set of views lies elsewhere, so that two versions can serve side by side. */
 export function onlineNamespace(pipeline: string, spine: SpineSpec, views: FeatureView[]): string {

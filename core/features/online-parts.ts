@@ -14,7 +14,7 @@ import { eventSql, isSummed, type Measure, measureGroups, measuresKnown, windowF
 
 export interface OnlinePart {
   /** As in the layout; what only writing tells is added there. */
-  lookup: Omit<OnlineLookup, 'id' | 'newestUs'>;
+  lookup: Omit<OnlineLookup, 'id' | 'newestUs' | 'size'>;
   source: SourceTable;
   keys: KeyPair[];
   /** SQL over a row of the source: TIMESTAMPs. */

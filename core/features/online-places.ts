@@ -30,6 +30,19 @@ export function placesOf({ entity, lookups }: Pick<OnlineLayout, 'entity' | 'loo
   return [entity.id, ...lookups.map(({ id }) => id)];
 }
 
+/** Key of a row in every place that was written as a whole; entities' keys are JSON arrays. */
+const WHOLE = 'whole';
+
+/** Says that a place was written; once it is lost (evicted, deleted by hand) nothing may be built on it. */
+export async function markWhole(store: OnlineStore, place: string): Promise<void> {
+  await store.put(place, [{ key: WHOLE, values: [], eventAtUs: 0, knownAtUs: 0 }]);
+}
+
+export async function areThere(store: OnlineStore, places: readonly string[]): Promise<boolean> {
+  const rows = await Promise.all(places.map(async (place) => (await store.get(place, [WHOLE]))[0]));
+  return rows.every((row) => row !== undefined);
+}
+
 /**
  * Clears what was written by materialisations up to that of the published layout, and neither it nor the layout before it names:
  * none of them can be published any more. What is stopped half way is cleared by the next one.

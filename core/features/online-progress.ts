@@ -6,7 +6,7 @@
 import type { BlobRef, Snapshot } from '../spec/artifacts.ts';
 import { digestOf } from '../store/digest.ts';
 import { type OnlineLayout, readLayout, writeLayout } from './online-layout.ts';
-import { isLater, placeOf, placesOf, type Stamp, sameStamp, sweepPlaces } from './online-places.ts';
+import { areThere, isLater, placeOf, placesOf, type Stamp, sameStamp, sweepPlaces } from './online-places.ts';
 import type { OnlineStore } from './online-store.ts';
 
 /** The data that a materialisation was made from. */
@@ -21,9 +21,9 @@ export interface Progress {
   before: { data: MaterializedData; layout: OnlineLayout } | undefined;
   /** What an attempt before this one published, and died before it could say that all is done. */
   published: OnlineLayout | undefined;
-  /** How far a part came: keys before `nextId` are written, `newestUs` is the newest event among them. */
-  of(part: string): Promise<{ nextId: number; newestUs: number | undefined }>;
-  reached(part: string, nextId: number, newestUs: number | undefined): Promise<void>;
+  /** How far the rows of a place came: keys before `nextId` are written, `newestUs` is the newest event among them. */
+  of(place: string): Promise<{ nextId: number; newestUs: number | undefined }>;
+  reached(place: string, nextId: number, newestUs: number | undefined): Promise<void>;
   /**
    * Makes the layout what is served, and clears what it supersedes. An older one than what is served meanwhile changes nothing.
    * @returns false where another was published that this one does not build on: everything has to be written
@@ -53,12 +53,17 @@ export function dataOf(asOf: string, snapshots: Record<string, Snapshot>): Mater
   return { asOf, sources: Object.fromEntries(sources) };
 }
 
-/** Whether what is served was made from this very data, or is as of a later date: then bringing it there changes nothing. */
+/**
+ * Whether what is served was made from this very data, or is as of a later date, and all of it is there: then bringing it there
+ * changes nothing.
+ */
 export async function isBrought(store: OnlineStore, namespace: string, data: MaterializedData): Promise<boolean> {
   const finished = await read<Finished>(store, FINISHED, namespace);
   if (!finished) return false;
   const { turn: _, ...brought } = finished;
-  return Date.parse(brought.asOf) > Date.parse(data.asOf) || digestOf(brought) === digestOf(data);
+  if (Date.parse(brought.asOf) <= Date.parse(data.asOf) && digestOf(brought) !== digestOf(data)) return false;
+  const layout = await readLayout(store, namespace);
+  return layout !== undefined && (await areThere(store, placesOf(layout)));
 }
 
 /** Opens the books for one materialisation. `anew`: a token that sets a forced one apart from those before it. */
@@ -74,19 +79,19 @@ export async function startProgress(
   const builds = !own.whole && finished !== undefined && layout?.turn === finished.turn;
   const reached = placeOf(namespace, stamp, 'reached');
   // What was written of the changes since one layout says nothing of those since another.
-  const keyOf = (part: string) => `${builds ? layout.turn : 'whole'}/${part}`;
+  const keyOf = (place: string) => `${builds ? layout.turn : 'whole'}/${place}`;
   return {
     stamp,
     before: builds ? { data: finished, layout } : undefined,
     published: layout && sameStamp(layout, stamp) ? layout : undefined,
-    async of(part) {
-      const [row] = await store.get(reached, [keyOf(part)]);
+    async of(place) {
+      const [row] = await store.get(reached, [keyOf(place)]);
       const [nextId = 0, newestUs = null] = (row?.values ?? []) as [number?, (number | null)?];
       return { nextId, newestUs: newestUs ?? undefined };
     },
-    async reached(part, nextId, newestUs) {
+    async reached(place, nextId, newestUs) {
       const values = [nextId, newestUs ?? null];
-      await store.put(reached, [{ key: keyOf(part), values, eventAtUs: nextId, knownAtUs: 0 }]);
+      await store.put(reached, [{ key: keyOf(place), values, eventAtUs: nextId, knownAtUs: 0 }]);
     },
     async publish(made) {
       const served = await readLayout(store, namespace);

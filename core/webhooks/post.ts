@@ -38,8 +38,10 @@ export async function post(
   if (status < 200 || status > 299) throw new RefitError(code, `${place} answers ${status}.`, { status });
 }
 
+/** About what was sent. A key or an address that is wrong (401, 403, 404) may be put right meanwhile. */
+const REFUSALS: readonly unknown[] = [400, 405, 406, 410, 411, 413, 414, 415, 422];
+
 /** Whether a receiver has said that it will never take this: trying again would not help. */
 export function isRefused(error: unknown): error is RefitError {
-  const status = error instanceof RefitError ? error.details.status : undefined;
-  return typeof status === 'number' && status >= 400 && status < 500 && status !== 408 && status !== 429;
+  return error instanceof RefitError && REFUSALS.includes(error.details.status);
 }

@@ -129,6 +129,7 @@ async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
     },
     ...{ read: { kind: 'latest' as const, ttl: '6h', aheadUs: 0, ages: [null] } },
     newestUs: Date.parse('2013-12-31T22:00:00Z') * 1000,
+    size: { whole: 1, since: 0 },
   };
   const kept = (degrees: number, iso: string) => {
     const at = Date.parse(iso) * 1000;

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MaterializeInput, materializeOnline } from '../../core/features/materialize.ts';
 import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts';
 import { readFeatures } from '../../core/features/read-features.ts';
+import type { BlobRef } from '../../core/spec/artifacts.ts';
+import { RefitError } from '../../core/spec/errors.ts';
 import { iso } from './features.fixture.ts';
 import { type Bus, createOnlineBench, type OnlineBench, SPINE, type Trip, VIEWS } from './online.fixture.ts';
 
@@ -117,7 +119,7 @@ describe('materialising what changed', () => {
     const dying: OnlineStore = {
       ...store,
       put: (view: string, rows: readonly OnlineRow[]) => {
-        if (view.startsWith('p/') && !/\/(entity|reached)$/.test(view)) {
+        if (view.startsWith('p/') && !/\/(entity|reached)$/.test(view) && rows[0]?.key !== 'whole') {
           if (--limit === 0) throw new Error('died');
           written.push(...rows.map(({ key }) => `${view} ${key}`));
         }
@@ -156,5 +158,69 @@ describe('materialising what changed', () => {
     await materialize(fresh, right, 14);
     expect(await served(store, namespace, ['b'], [14, 18])).toEqual(await served(fresh, namespace, ['b'], [14, 18]));
     expect(await materialize(store, right, 15)).toMatchObject({ incremental: true });
+  });
+
+  test('that was interrupted writes everything where what changed cannot be told any more', async () => {
+    const trips = [0, 1, 2, 3].map((i): Trip => {
+      return { id: `t${i}`, town: i % 2 ? 'oslo' : 'rome', bus: 1 + (i % 3), leaves: 3 + i, delay: 1, part: i % 2 };
+    });
+    const store = bench.openStore();
+    const before = await bench.publishTrips(trips, BUSES);
+    await materializeOnline({ ...INPUT, snapshots: before, asOf: iso(8) }, store, bench.context());
+    const corrected = trips.map((one) => (one.part === 1 ? { ...one, delay: 2 } : one));
+    const snapshots = await bench.publishTrips(corrected, BUSES);
+    const there = new Set(Object.values(snapshots).flatMap((one) => one.partitions.map(({ data }) => data.sha256)));
+    const died: OnlineStore = {
+      ...store,
+      put: (view, rows, strictly) => {
+        if (view.endsWith('/entity')) throw new Error('died');
+        return store.put(view, rows, strictly);
+      },
+    };
+    const input = { ...INPUT, snapshots, asOf: iso(9) };
+    await expect(materializeOnline(input, died, bench.context())).rejects.toThrow('died');
+    const context = bench.context();
+    const without = (code: 'REFIT_STORE_CORRUPT' | 'REFIT_STORE_UNREACHABLE') => ({
+      ...context,
+      blobs: {
+        ...context.blobs,
+        path: async (ref: BlobRef) => {
+          if (!there.has(ref.sha256)) throw new RefitError(code, 'It is gone.');
+          return context.blobs.path(ref);
+        },
+      },
+    });
+    // A store that does not answer may do so the next time.
+    await expect(materializeOnline(input, store, without('REFIT_STORE_UNREACHABLE'))).rejects.toThrow('It is gone.');
+    const { namespace, incremental } = await materializeOnline(input, store, without('REFIT_STORE_CORRUPT'));
+    expect(incremental).toBe(false);
+    const fresh = bench.openStore();
+    await materializeOnline(input, fresh, bench.context());
+    const ids = trips.map(({ id }) => String(id));
+    expect(await served(store, namespace, ids, [9, 12])).toEqual(await served(fresh, namespace, ids, [9, 12]));
+  });
+
+  test('builds on no rows that were evicted, or deleted by hand', async () => {
+    const trips: Trip[] = [{ town: 'oslo', bus: 1, leaves: 3, delay: 2, id: 'a' }];
+    const store = bench.openStore();
+    const { namespace } = await materialize(store, trips, 12);
+    const right = await served(store, namespace, ['a'], [12]);
+    for (const view of await store.views(`${namespace}/`)) if (!view.endsWith('/entity')) await store.clear(view);
+    expect(await served(store, namespace, ['a'], [12])).not.toEqual(right);
+    expect(await materialize(store, trips, 12)).toMatchObject({ incremental: false });
+    expect(await served(store, namespace, ['a'], [12])).toEqual(right);
+  });
+
+  test('writes everything again once rows of keys that expired outnumber the others', async () => {
+    const store = bench.openStore();
+    const days = [0, 1, 2, 3].map((day) =>
+      Array.from({ length: 4000 }, (_, i): Trip => ({ town: `t${day}-${i}`, bus: 1, leaves: day * 24, delay: 1 })),
+    );
+    const whole: boolean[] = [];
+    for (const day of days.keys()) {
+      const { incremental } = await materialize(store, days.slice(0, day + 1).flat(), day * 24 + 5);
+      whole.push(!incremental);
+    }
+    expect(whole).toEqual([true, false, false, true]);
   });
 });

@@ -22,6 +22,7 @@ function lookup(overHours: number | null, last: number | null = null): OnlineLoo
   const features = MEASURES.map(({ fn }) => ({ name: fn, kind: 'number' as const, view: 'w' }));
   return {
     ...{ id: 'p/w', part: 'w', view: 'w', features, texts: MEASURES.map(() => false), newestUs: null },
+    size: { whole: 0, since: 0 },
     absent: MEASURES.map(({ fn }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),
     read: { kind: 'window', overUs: overHours === null ? null : overHours * HOUR, last, measures: MEASURES },
   };

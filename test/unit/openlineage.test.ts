@@ -303,12 +303,13 @@ test('an event that its receiver will never take is given up; any other failure 
       emitLineage({ run: { ...run, spec }, moment: { ...moment, stage: null, facts: {} } }),
     );
   };
-  for (const status of [400, 401, 413, 422]) {
+  for (const status of [400, 410, 413, 422]) {
     const { origin } = new URL(destination.url);
     const refused = `The receiver of OpenLineage events at ${origin} answers ${status}.`;
     expect(await tell(status)).toEqual({ refused });
   }
-  for (const status of [408, 429, 500, 503]) await expect(tell(status)).rejects.toMatchObject({ retryable: true });
+  for (const status of [401, 403, 404, 408, 429, 500, 503])
+    await expect(tell(status)).rejects.toMatchObject({ retryable: true });
   expect(await tell(201)).toBe(true);
 });
 
