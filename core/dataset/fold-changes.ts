@@ -4,6 +4,7 @@ import type { ChangesSpec } from '../spec/pipeline.ts';
 import { defineStep } from '../store/step.ts';
 import { deletesSql } from './change-rows.ts';
 import { identifier, literal, withDuckDb } from './duckdb.ts';
+import { makeStretches } from './fold-stretches.ts';
 import { joinQuarantine, tableStatistics } from './partition-files.ts';
 import { unionColumns } from './snapshot-columns.ts';
 import { partitionsSql } from './snapshot-sql.ts';
@@ -48,7 +49,10 @@ export const foldChanges = defineStep<FoldChangesInput, Partition>({
       const names = columns.map(({ name }) => identifier(name));
       const bad = asOf === undefined ? 'false' : `__bad_known_at <= ${timestampLiteral(asOf)}`;
       const ends = partitions.some((one) => one.ends);
-      for (const sql of foldSql({ from: partitionsSql(paths), names, known, changes, ends, bad })) await db.run(sql);
+      const [tables, history] = foldSql({ from: partitionsSql(paths), names, known, changes, ends, bad });
+      for (const sql of tables) await db.run(sql);
+      await makeStretches(db, changes.key.map(identifier));
+      await db.run(history);
       await db.run(`COPY (SELECT * FROM history ORDER BY ALL) TO ${literal(data)} (FORMAT parquet, COMPRESSION zstd)`);
       return { data: await blobs.putFile(data), ...(await tableStatistics(db, data, known)) };
     });
@@ -73,8 +77,11 @@ interface FoldSql {
   bad: string;
 }
 
-/** Statements that make `history`: the rows with their `__gone_at`, those that were rejected included. */
-function foldSql({ from, names, known, changes, ends, bad }: FoldSql): string[] {
+/**
+ * Statements that make `entered`, which the stretches are made of, and the one that then makes `history`: the rows with their
+ * `__gone_at`, those that were rejected included.
+ */
+function foldSql({ from, names, known, changes, ends, bad }: FoldSql): [tables: string[], history: string] {
   const key = changes.key.map(identifier);
   const version = identifier(changes.version ?? changes.time ?? '__known_0');
   const time = changes.time === undefined ? '__known_0' : `coalesce(${identifier(changes.time)}, __known_0)`;
@@ -82,11 +89,10 @@ function foldSql({ from, names, known, changes, ends, bad }: FoldSql): string[] 
   const counts = `CASE WHEN __deletes AND NOT isfinite(__known_0) THEN ${time} ELSE __known_0 END`;
   const gone = ends ? `coalesce(__gone_at, 'infinity')` : `'infinity'::TIMESTAMP`;
   const entity = `PARTITION BY ${key.join(', ')}`;
-  const same = key.map((name) => `r.${name} IS NOT DISTINCT FROM t.${name}`).join(' AND ');
   const later = (one: string) => `CASE WHEN __from > __counts THEN greatest(${one}, __from) ELSE ${one} END AS ${one}`;
   const whole = [...names, ...known, '__event_at', '__bad_known_at'].join(', ');
   const moved = [...names, ...known.map(later), '__event_at', '__bad_known_at'].join(', ');
-  return [
+  const tables = [
     `CREATE TEMP TABLE changes AS SELECT *, ${counts} AS __counts, ${bad} AS __rejected
       FROM (SELECT ${whole}, ${gone} AS __gone_at, ${deletesSql(changes)} AS __deletes FROM ${from})`,
     // Each until a row of a higher version counts for good. __mixed: some rows of the entity were taken away again.
@@ -97,19 +103,11 @@ function foldSql({ from, names, known, changes, ends, bad }: FoldSql): string[] 
       FROM (SELECT *, row_number() OVER (${entity}
           ORDER BY ${version} NULLS FIRST, __counts, __deletes, __event_at, ${known.join(', ')}) AS __rank
         FROM changes WHERE NOT __rejected AND (__gone_at = 'infinity' OR __counts < __gone_at))`,
-    // What is hidden of a row, and at last its end; a stretch lies before each of them that begins after the ones before.
-    `CREATE TEMP TABLE stretches AS SELECT __row, greatest(__counts, __shown) AS __from, __hides AS __to FROM (
-      SELECT *, coalesce(max(__shows) OVER (PARTITION BY __row ORDER BY __hides, __shows
-          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), '-infinity'::TIMESTAMP) AS __shown FROM (
-        SELECT r.__row, r.__counts, t.__counts AS __hides, t.__end AS __shows FROM entered r JOIN entered t
-          ON ${same} AND t.__rank > r.__rank AND t.__gone_at < 'infinity' AND t.__counts < r.__end AND t.__end > r.__counts
-          WHERE r.__mixed AND NOT r.__deletes
-        UNION ALL SELECT __row, __counts, __end, 'infinity'::TIMESTAMP FROM entered WHERE __mixed AND NOT __deletes))
-      WHERE greatest(__counts, __shown) < __hides`,
-    `CREATE TEMP VIEW history AS
+  ];
+  const history = `CREATE TEMP VIEW history AS
       SELECT ${whole}, __end AS __gone_at FROM entered
         WHERE NOT __mixed AND NOT __deletes AND (__end = 'infinity' OR __known_0 < __end)
       UNION ALL SELECT ${moved}, __to FROM entered JOIN stretches USING (__row)
-      UNION ALL SELECT ${whole}, __gone_at FROM changes WHERE __rejected`,
-  ];
+      UNION ALL SELECT ${whole}, __gone_at FROM changes WHERE __rejected`;
+  return [tables, history];
 }

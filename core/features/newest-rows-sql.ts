@@ -1,7 +1,7 @@
 /** From tables of questions and rows to a table of answers: newest-rows.ts, fed by DuckDB in slices that memory can hold. */
 import type { DuckDb } from '../dataset/duckdb.ts';
+import { appendNumbers, streamNumbers } from '../dataset/number-columns.ts';
 import { NewestRows, NO_ROW, type Numbers, type RowColumns } from './newest-rows.ts';
-import { appendNumbers, streamNumbers } from './number-columns.ts';
 import { type AskedSlice, type AskedTables, readQuestions } from './questions.ts';
 
 /** A FLOAT that is never NaN, or a value of any type: such are numbered in their order, and found again by their number. */

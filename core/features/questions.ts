@@ -3,9 +3,9 @@
  * the same keys, in tables, so that they may be more than memory holds; a look-up reads as many at a time as it can hold.
  */
 import type { DuckDb } from '../dataset/duckdb.ts';
+import { streamNumbers } from '../dataset/number-columns.ts';
 import type { KeyPair } from './join-keys.ts';
 import type { Questions } from './newest-rows.ts';
-import { streamNumbers } from './number-columns.ts';
 
 export interface AskedTables {
   /** Table of the keys that are asked about: `__id` (UINTEGER, from 0) and `__k0`, `__k1`, … */

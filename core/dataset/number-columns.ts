@@ -1,5 +1,5 @@
 /** Columns of numbers and times between DuckDB and typed arrays, a chunk at a time: a hundred times the speed of rows as objects. */
-import type { DuckDb } from '../dataset/duckdb.ts';
+import type { DuckDb } from './duckdb.ts';
 
 /** Of BIGINT and TIMESTAMP (microseconds), UINTEGER, FLOAT, DOUBLE. */
 export type NumberColumn = BigInt64Array | Uint32Array | Float32Array | Float64Array;
