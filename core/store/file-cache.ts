@@ -72,6 +72,8 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
   const underWay = new Map<string, Promise<string | undefined>>();
   /** Links that are being removed. */
   const leaving = new Map<string, Promise<void>>();
+  /** Given out to be written, and not yet gone. */
+  const drafts = new Set<string>();
   let opened: Promise<void> | undefined;
   /** Bytes in `files`, as far as this process knows; undefined: not counted yet. */
   let total: number | undefined;
@@ -91,6 +93,8 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
   /** Lets go of what is idle, and tells those who cannot ask (other containers) that we are alive. */
   async function tend(): Promise<void> {
     await utimes(mine, new Date(), new Date());
+    // What is written in a folder does not touch it, and what nobody touched looks abandoned.
+    for (const draft of drafts) await utimes(draft, new Date(), new Date()).catch(() => drafts.delete(draft));
     await letGo(Date.now() - IDLE_MS);
   }
 
@@ -226,7 +230,9 @@ export function createFileCache(root: string, limitBytes: number): FileCache {
       opened ??= open();
       await opened;
       await mkdir(join(base, 'tmp'), { recursive: true });
-      return join(base, 'tmp', ownerToken());
+      const draft = join(base, 'tmp', ownerToken());
+      drafts.add(draft);
+      return draft;
     },
     async adopt(file, path) {
       if (file.bytes > limitBytes / 4) return;
