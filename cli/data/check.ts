@@ -9,7 +9,6 @@ import { loadPipeline } from '../../core/pipeline/load.ts';
 import type { Partition, RuleResult } from '../../core/spec/artifacts.ts';
 import type { DataCheck, SourceCheck } from '../../core/spec/cli.ts';
 import { RefitError } from '../../core/spec/errors.ts';
-import { nearest } from '../../core/spec/nearest.ts';
 import type { PipelineSpec } from '../../core/spec/pipeline.ts';
 import { canonicalAsOf } from '../../core/spec/time.ts';
 import {
@@ -24,6 +23,7 @@ import {
 import { type Workbench, withScratch } from '../features/with-scratch.ts';
 import { bold, count, dim, green, red, table, yellow } from '../terminal.ts';
 import { print } from '../with-stack.ts';
+import { chosenSources } from './chosen-sources.ts';
 
 interface Options {
   source?: string;
@@ -56,10 +56,7 @@ async function check(pipeline: string, { source, asOf, json }: Options): Promise
   const limit = asOf === undefined ? undefined : canonicalAsOf(asOf);
   const found = await withScratch(async (bench): Promise<DataCheck> => {
     const spec = await loadPipeline(bench.refit.places.pipelines, pipeline);
-    const names = Object.keys(spec.sources);
-    if (source !== undefined && !names.includes(source))
-      throw new RefitError('REFIT_USAGE', `Pipeline "${pipeline}" has no source "${source}"${nearest(source, names)}.`);
-    return checkSources(bench, spec, source === undefined ? names : [source], limit);
+    return checkSources(bench, spec, chosenSources(spec, source), limit);
   });
   print(found, json, () => text(found));
   return found.ok ? 0 : 1;

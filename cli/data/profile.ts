@@ -5,12 +5,12 @@ import { loadPipeline } from '../../core/pipeline/load.ts';
 import type { ColumnProfile, SnapshotProfile } from '../../core/spec/artifacts.ts';
 import type { DataProfile, SourceProfile } from '../../core/spec/cli.ts';
 import { RefitError } from '../../core/spec/errors.ts';
-import { nearest } from '../../core/spec/nearest.ts';
 import { canonicalAsOf } from '../../core/spec/time.ts';
 import type { BlobStore } from '../../core/store/ports.ts';
 import { withScratch } from '../features/with-scratch.ts';
 import { bold, count, dim, table, yellow } from '../terminal.ts';
 import { print } from '../with-stack.ts';
+import { chosenSources } from './chosen-sources.ts';
 
 interface Options {
   source?: string;
@@ -41,11 +41,9 @@ Profiles are made by runs: this reads them from the store. For a picture of the 
 async function show(pipeline: string, { source, asOf, json }: Options): Promise<void> {
   const limit = asOf === undefined ? undefined : canonicalAsOf(asOf);
   const found = await withScratch(async ({ refit }): Promise<DataProfile> => {
-    const names = Object.keys((await loadPipeline(refit.places.pipelines, pipeline)).sources);
-    if (source !== undefined && !names.includes(source))
-      throw new RefitError('REFIT_USAGE', `Pipeline "${pipeline}" has no source "${source}"${nearest(source, names)}.`);
+    const spec = await loadPipeline(refit.places.pipelines, pipeline);
     const sources: SourceProfile[] = [];
-    for (const name of source === undefined ? names : [source]) {
+    for (const name of chosenSources(spec, source)) {
       const profiled = await lastProfile(refit.blobs, { pipeline, source: name, limit });
       if (profiled) sources.push(profiled);
     }

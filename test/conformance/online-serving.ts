@@ -7,26 +7,17 @@ import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts
 import { readFeatures } from '../../core/features/read-features.ts';
 import { iso } from '../unit/features.fixture.ts';
 import {
-  type Bus,
+  anyTrip,
   createOnlineBench,
   joinOffline,
+  LASTING,
   type OnlineBench,
-  SPINE,
+  THREE_BUSES,
   type Trip,
   VIEWS,
 } from '../unit/online.fixture.ts';
 
-const INPUT = { pipeline: 'p', spine: { ...SPINE, online: '30d' }, views: VIEWS };
-const BUSES: Bus[] = [1, 2, 3].map((number) => ({ number, seats: 10 * number, color: 'red', known: [0, 12] }));
-
-const trip = fc.record<Trip>({
-  town: fc.constantFrom('oslo', 'rome'),
-  bus: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 10 }),
-  leaves: fc.integer({ min: 0, max: 30 }),
-  delay: fc.integer({ min: 0, max: 5 }),
-  gone: fc.option(fc.integer({ min: 0, max: 30 }), { freq: 3, nil: null }),
-  part: fc.integer({ min: 0, max: 3 }),
-});
+const trip = anyTrip(3);
 
 /** What happens next: some partitions are there, some rows corrected, and somebody materialises. */
 const step = fc.record({
@@ -74,9 +65,9 @@ export function onlineServing(name: string, open: (bench: OnlineBench) => Promis
 
   /** Publishes the data at once; what is returned materialises it. */
   async function prepared(trips: Trip[], hour: number, more: Partial<MaterializeInput> = {}) {
-    const snapshots = await bench.publishTrips(trips, BUSES);
+    const snapshots = await bench.publishTrips(trips, THREE_BUSES);
     return (store: OnlineStore) =>
-      materializeOnline({ ...INPUT, snapshots, asOf: iso(hour), ...more }, store, bench.context());
+      materializeOnline({ ...LASTING, snapshots, asOf: iso(hour), ...more }, store, bench.context());
   }
 
   async function materialize(store: OnlineStore, trips: Trip[], hour: number, more: Partial<MaterializeInput> = {}) {
@@ -93,7 +84,7 @@ export function onlineServing(name: string, open: (bench: OnlineBench) => Promis
     const there = trips.flatMap(({ id, leaves, gone }) => {
       return leaves - 10 <= hour && (gone ?? Infinity) > hour && id ? [id] : [];
     });
-    const asked = { views: VIEWS, trips, buses: BUSES, written: hour, read: [hour] };
+    const asked = { views: VIEWS, trips, buses: THREE_BUSES, written: hour, read: [hour] };
     const sorted = there.toSorted((a, b) => Number(a.slice(1)) - Number(b.slice(1)));
     const [rows = []] = there.length > 0 ? await joinOffline(bench, asked, sorted) : [];
     return ids.map((id) => rows[sorted.indexOf(id)] ?? false);

@@ -1,5 +1,7 @@
 /** Trips and the buses they take, as tables with known-at times, for tests of online features. */
+
 import path from 'node:path';
+import fc from 'fast-check';
 import { identifier, withDuckDb } from '../../core/dataset/duckdb.ts';
 import { timestampLiteral } from '../../core/dataset/time-sql.ts';
 import { joinViews } from '../../core/features/compile.ts';
@@ -181,6 +183,26 @@ export const VIEWS: FeatureView[] = [
   },
 ];
 export const INPUT = { spine: SPINE, views: VIEWS };
+
+/** Entities that can be asked for long after they left. */
+export const LASTING = { pipeline: 'p', spine: { ...SPINE, online: '30d' }, views: VIEWS };
+export const THREE_BUSES: Bus[] = [1, 2, 3].map((number) => ({
+  number,
+  seats: 10 * number,
+  color: 'red',
+  known: [0, 12],
+}));
+
+/** `lasting`: how many times likelier a trip stays than that it is deleted or replaced. */
+export const anyTrip = (lasting: number) =>
+  fc.record<Trip>({
+    town: fc.constantFrom('oslo', 'rome'),
+    bus: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 10 }),
+    leaves: fc.integer({ min: 0, max: 30 }),
+    delay: fc.integer({ min: 0, max: 5 }),
+    gone: fc.option(fc.integer({ min: 0, max: 30 }), { freq: lasting, nil: null }),
+    part: fc.integer({ min: 0, max: 3 }),
+  });
 
 export interface Asked {
   views: FeatureView[];

@@ -7,7 +7,15 @@ import { readFeatures } from '../../core/features/read-features.ts';
 import type { BlobRef } from '../../core/spec/artifacts.ts';
 import { RefitError } from '../../core/spec/errors.ts';
 import { iso } from './features.fixture.ts';
-import { type Bus, createOnlineBench, type OnlineBench, SPINE, type Trip, VIEWS } from './online.fixture.ts';
+import {
+  anyTrip,
+  createOnlineBench,
+  LASTING,
+  type OnlineBench,
+  THREE_BUSES,
+  type Trip,
+  VIEWS,
+} from './online.fixture.ts';
 
 let bench: OnlineBench;
 beforeAll(async () => {
@@ -15,12 +23,9 @@ beforeAll(async () => {
 });
 afterAll(() => bench.remove());
 
-const INPUT = { pipeline: 'p', spine: { ...SPINE, online: '30d' }, views: VIEWS };
-const BUSES: Bus[] = [1, 2, 3].map((number) => ({ number, seats: 10 * number, color: 'red', known: [0, 12] }));
-
 async function materialize(store: OnlineStore, trips: Trip[], hour: number, more: Partial<MaterializeInput> = {}) {
-  const snapshots = await bench.publishTrips(trips, BUSES);
-  return materializeOnline({ ...INPUT, snapshots, asOf: iso(hour), ...more }, store, bench.context());
+  const snapshots = await bench.publishTrips(trips, THREE_BUSES);
+  return materializeOnline({ ...LASTING, snapshots, asOf: iso(hour), ...more }, store, bench.context());
 }
 
 /** What the store serves for trips, at some times. */
@@ -30,14 +35,7 @@ async function served(store: OnlineStore, namespace: string, ids: string[], hour
   return Promise.all(answers);
 }
 
-const trip = fc.record<Trip>({
-  town: fc.constantFrom('oslo', 'rome'),
-  bus: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 10 }),
-  leaves: fc.integer({ min: 0, max: 30 }),
-  delay: fc.integer({ min: 0, max: 5 }),
-  gone: fc.option(fc.integer({ min: 0, max: 30 }), { freq: 2, nil: null }),
-  part: fc.integer({ min: 0, max: 3 }),
-});
+const trip = anyTrip(2);
 
 describe('materialising what changed', () => {
   test('serves what materialising everything does, whatever partitions came, went or were corrected', async () => {
@@ -165,10 +163,10 @@ describe('materialising what changed', () => {
       return { id: `t${i}`, town: i % 2 ? 'oslo' : 'rome', bus: 1 + (i % 3), leaves: 3 + i, delay: 1, part: i % 2 };
     });
     const store = bench.openStore();
-    const before = await bench.publishTrips(trips, BUSES);
-    await materializeOnline({ ...INPUT, snapshots: before, asOf: iso(8) }, store, bench.context());
+    const before = await bench.publishTrips(trips, THREE_BUSES);
+    await materializeOnline({ ...LASTING, snapshots: before, asOf: iso(8) }, store, bench.context());
     const corrected = trips.map((one) => (one.part === 1 ? { ...one, delay: 2 } : one));
-    const snapshots = await bench.publishTrips(corrected, BUSES);
+    const snapshots = await bench.publishTrips(corrected, THREE_BUSES);
     const there = new Set(Object.values(snapshots).flatMap((one) => one.partitions.map(({ data }) => data.sha256)));
     const died: OnlineStore = {
       ...store,
@@ -177,7 +175,7 @@ describe('materialising what changed', () => {
         return store.put(view, rows, strictly);
       },
     };
-    const input = { ...INPUT, snapshots, asOf: iso(9) };
+    const input = { ...LASTING, snapshots, asOf: iso(9) };
     await expect(materializeOnline(input, died, bench.context())).rejects.toThrow('died');
     const context = bench.context();
     const without = (code: 'REFIT_STORE_CORRUPT' | 'REFIT_STORE_UNREACHABLE') => ({
