@@ -14,7 +14,7 @@ export function storeError(error: unknown, place: string): unknown {
   const code = systemCode(error);
   const details = { place, system: code };
   if (code && FULL.has(code)) {
-    return new RefitError('REFIT_STORE_FULL', `There is no space left to write ${place} (${code}).`, details, {
+    return new RefitError('REFIT_STORE_FULL', `The disk is full: ${place} could not be written (${code}).`, details, {
       cause: error,
     });
   }
