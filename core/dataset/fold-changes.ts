@@ -5,7 +5,7 @@ import { defineStep } from '../store/step.ts';
 import { deletesSql } from './change-rows.ts';
 import { identifier, literal, withDuckDb } from './duckdb.ts';
 import { makeStretches } from './fold-stretches.ts';
-import { joinQuarantine, tableStatistics } from './partition-files.ts';
+import { foldedOf, joinQuarantine, tableStatistics } from './partition-files.ts';
 import { unionColumns } from './snapshot-columns.ts';
 import { partitionsSql } from './snapshot-sql.ts';
 import { timestampLiteral } from './time-sql.ts';
@@ -35,7 +35,7 @@ export interface FoldChangesInput {
  */
 export const foldChanges = defineStep<FoldChangesInput, Partition>({
   name: 'fold-changes',
-  version: 2,
+  version: 3,
   natives: ['duckdb'],
   source: import.meta.url,
   async run({ source, changes, asOf, ...input }, context) {
@@ -60,7 +60,7 @@ export const foldChanges = defineStep<FoldChangesInput, Partition>({
     context.progress({ source, rows: folded.rows });
     const rules = partitions.flatMap((partition) => partition.rules);
     return {
-      ...{ name: `${source} (changes folded)`, columns, rules, ends: true },
+      ...{ name: `${source} (changes folded)`, folded: foldedOf(partitions), columns, rules, ends: true },
       ...folded,
       ...(quarantine ? { quarantine } : {}),
     };

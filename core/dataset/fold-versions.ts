@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { ColumnInfo, Partition } from '../spec/artifacts.ts';
 import { defineStep, type StepContext } from '../store/step.ts';
 import { type DuckDb, identifier, literal, withDuckDb } from './duckdb.ts';
-import { joinQuarantine, tableStatistics } from './partition-files.ts';
+import { foldedOf, joinQuarantine, tableStatistics } from './partition-files.ts';
 import { timestampLiteral } from './time-sql.ts';
 
 /** A version of a partition, and since when it was there. */
@@ -42,11 +42,12 @@ export interface FoldVersionsInput {
  */
 export const foldVersions = defineStep<FoldVersionsInput, Partition>({
   name: 'fold-versions',
-  version: 2,
+  version: 3,
   natives: ['duckdb'],
   source: import.meta.url,
   async run(input, context) {
-    const newest = input.versions.at(-1)?.partition as Partition;
+    const partitions = input.versions.map(({ partition }) => partition);
+    const newest = partitions.at(-1) as Partition;
     const folded = await withDuckDb({ scratch: context.scratch, signal: context.signal, threads: 1 }, async (db) => {
       const fold = await openFold(db, input, newest, context);
       for (const [index, version] of input.versions.entries()) {
@@ -68,7 +69,7 @@ export const foldVersions = defineStep<FoldVersionsInput, Partition>({
     });
     const quarantine = await foldQuarantine(input.versions, context);
     return {
-      ...{ name: newest.name, columns: newest.columns, rules: newest.rules, ends: true },
+      ...{ name: newest.name, folded: foldedOf(partitions), columns: newest.columns, rules: newest.rules, ends: true },
       ...folded,
       ...(quarantine ? { quarantine } : {}),
     };

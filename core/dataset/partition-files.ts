@@ -24,6 +24,20 @@ export async function tableStatistics(
   };
 }
 
+/** Enough to look at; the records of the folds name them all. */
+const MOST_TOLD = 1_000;
+
+/** The states of files that a fold of these partitions goes back to, each once. */
+export function foldedOf(partitions: readonly Omit<Partition, 'columns'>[]): NonNullable<Partition['folded']> {
+  const all = partitions.flatMap(
+    ({ name, raw, data, folded }) =>
+      folded?.first ?? [{ name, ...(raw === undefined ? {} : { raw }), data: data.sha256 }],
+  );
+  const files = [...new Map(all.map((one) => [JSON.stringify([one.name, one.raw, one.data]), one])).values()];
+  const untold = partitions.reduce((sum, { folded }) => sum + (folded ? folded.files - folded.first.length : 0), 0);
+  return { files: files.length + untold, first: files.slice(0, MOST_TOLD) };
+}
+
 /** SELECT of the rejected rows, each with the end of its time (`__gone_at`). */
 export type QuarantineSql = (file: string, index: number) => string;
 

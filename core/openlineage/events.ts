@@ -1,5 +1,5 @@
 /** From a moment of a run to the event that tells of it. Equal moments make equal events, however often they are told. */
-import type { Snapshot } from '../spec/artifacts.ts';
+import type { Partition, Snapshot } from '../spec/artifacts.ts';
 import type {
   LineageFacts,
   LineageMoment,
@@ -13,13 +13,6 @@ import type { ColumnLineage } from './column-lineage.ts';
 import * as names from './datasets.ts';
 import { facets, producerOf, SCHEMA_URL, uuidOf } from './facets.ts';
 
-/** A raw file of a snapshot, as the store remembers it. */
-export interface RawFile {
-  name: string;
-  sha256: string | null;
-  partition: string;
-}
-
 /** What the store says about what the moment names; only what its event needs has to be there. */
 export interface EventContext {
   /** Version of Refit. */
@@ -30,11 +23,18 @@ export interface EventContext {
   store: string;
   root: string;
   spec: Pick<PipelineSpec, 'sources'>;
-  snapshots: Record<string, { columns: Snapshot['columns']; files: RawFile[]; lineage?: ColumnLineage }>;
+  snapshots: Record<string, KnownSnapshot>;
   trainingSetLineage?: ColumnLineage;
 }
 
-const FILES_TOLD = 1_000;
+interface KnownSnapshot {
+  columns: Snapshot['columns'];
+  /** How many. */
+  partitions: number;
+  /** The states of files that they go back to. */
+  raw: NonNullable<Partition['folded']>;
+  lineage?: ColumnLineage;
+}
 
 export function eventOf(run: LineageRun, moment: LineageMoment, context: EventContext): OpenLineageEvent {
   const { stage } = moment;
@@ -146,13 +146,14 @@ class Datasets {
     const { root, spec, snapshots } = this.#context;
     return this.#run.sources.map((source) => {
       const name = names.rawName(root, this.#run.pipeline, source, spec.sources[source]);
-      const files = snapshots[source]?.files;
-      if (!files) return name;
-      const told = files.slice(0, FILES_TOLD);
-      const locations = told.map((file) => names.rawName(root, '', source, { path: file.name } as never).name);
+      const raw = snapshots[source]?.raw;
+      if (!raw) return name;
+      const partitions = raw.first.map((file) => ({ name: file.name, sha256: file.raw ?? null, partition: file.data }));
+      const files = [...new Set(raw.first.map((file) => file.name))];
+      const locations = files.map((file) => names.rawName(root, '', source, { path: file } as never).name);
       return {
         ...name,
-        facets: facets(this.#producer, { refit_partitions: { files: files.length, partitions: told } }),
+        facets: facets(this.#producer, { refit_partitions: { files: raw.files, partitions } }),
         inputFacets: facets(this.#producer, { subset: { inputCondition: { type: 'location', locations } } }),
       };
     });
@@ -171,7 +172,7 @@ class Datasets {
           schema: fields && { fields },
           columnLineage: use === 'output' && known?.lineage ? { fields: known.lineage } : undefined,
         }),
-        ...(use === 'output' ? this.#statistics({ rowCount: rows, fileCount: known?.files.length }) : {}),
+        ...(use === 'output' ? this.#statistics({ rowCount: rows, fileCount: known?.partitions }) : {}),
       };
     });
   }

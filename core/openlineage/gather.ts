@@ -1,5 +1,6 @@
 /** Looks up in the store what an event tells beside what its moment says: columns, raw files, column lineage. */
 import { withDuckDb } from '../dataset/duckdb.ts';
+import { foldedOf } from '../dataset/partition-files.ts';
 import { readManifest } from '../dataset/read-snapshot.ts';
 import type { LineageMoment, LineageRun } from '../spec/openlineage.ts';
 import type { PipelineSpec } from '../spec/pipeline.ts';
@@ -41,13 +42,15 @@ async function snapshotsOf(run: LineageRun, moment: LineageMoment, spec: Pipelin
   const { objects } = deps.blobs;
   for (const [source, { id }] of Object.entries(facts.snapshots ?? {})) {
     const { columns, partitions } = await readManifest(objects, source, id);
-    const files = partitions.map(({ name, raw, data }) => ({ name, sha256: raw ?? null, partition: data.sha256 }));
-    found[source] = { columns, files };
+    // What was folded before that was recorded is told by its own name.
+    const raw = foldedOf(partitions);
+    const known = { columns, partitions: partitions.length, raw };
+    found[source] = known;
     const declared = spec.sources[source];
     if (stage !== 'extract' || type !== 'COMPLETE' || !declared) continue;
     const name = rawName(deps.root, run.pipeline, source, declared);
     const lineage = await withDuckDb({ scratch: deps.scratch }, (db) => snapshotLineage(db, name, declared, columns));
-    found[source] = { columns, files, lineage };
+    found[source] = { ...known, lineage };
   }
   return found;
 }

@@ -120,6 +120,13 @@ export const Partition = Type.Object({
   name: Type.String(),
   /** SHA-256 of the file that it was extracted from; absent where it was made of other partitions. */
   raw: Type.Optional(Type.String()),
+  /** Of one that was made of others: the states of files that it goes back to, how many and the first thousand of them. */
+  folded: Type.Optional(
+    Type.Object({
+      files: Type.Integer(),
+      first: Type.Array(Type.Object({ name: Type.String(), raw: Type.Optional(Type.String()), data: Type.String() })),
+    }),
+  ),
   data: BlobRef,
   /** The rejected rows with a `__rules` VARCHAR[] column; absent when none. */
   quarantine: Type.Optional(BlobRef),

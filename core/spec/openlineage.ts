@@ -55,7 +55,10 @@ export const RefitRunFacet = Type.Object({
 });
 export type RefitRunFacet = Static<typeof RefitRunFacet>;
 
-/** Dataset facet `refit_partitions`: the raw files, each with its SHA-256 (null where it is not recorded any more). */
+/**
+ * Dataset facet `refit_partitions`: the raw files, each with its SHA-256 (null where it is not recorded any more); of change data and
+ * of a file that was corrected, all that they were folded of, each state of a file for itself.
+ */
 export const RefitPartitionsDatasetFacet = Type.Object({
   ...Facet.properties,
   files: Type.Integer(),

@@ -54,7 +54,9 @@ const moment: LineageMoment = {
 };
 const context: EventContext = {
   ...{ version: '1.2.3', namespace: 'refit', store: 'file:/data/store', root: '/data', spec: { sources: {} } },
-  snapshots: { orders: { columns: [{ name: 'amount', type: 'DOUBLE', known: [] }], files: [] } },
+  snapshots: {
+    orders: { columns: [{ name: 'amount', type: 'DOUBLE', known: [] }], partitions: 0, raw: { files: 0, first: [] } },
+  },
 };
 const event = eventOf(run, moment, context);
 const never = new AbortController().signal;
@@ -217,10 +219,13 @@ test('of all that was ever extracted, only what the run names is read', async ()
   const manifest = { source: 'orders', id: 's1', columns: [], partitions };
   await blobs.objects.put('datasets/orders/s1/manifest.json', Buffer.from(JSON.stringify(manifest)));
   const { snapshots } = await gather({ ...run, spec }, { ...moment, type: 'START' }, deps);
-  expect(snapshots.orders?.files).toEqual([
-    { name: 'a.csv', sha256: 'f'.repeat(64), partition: data.sha256 },
-    { name: 'of an older Refit', sha256: null, partition: data.sha256 },
-  ]);
+  expect(snapshots.orders?.raw).toEqual({
+    files: 2,
+    first: [
+      { name: 'a.csv', raw: 'f'.repeat(64), data: data.sha256 },
+      { name: 'of an older Refit', data: data.sha256 },
+    ],
+  });
   expect(listed).toEqual([]);
 });
 
