@@ -8,14 +8,13 @@ import { makeStretches } from './fold-stretches.ts';
 import { foldedOf, joinQuarantine, tableStatistics } from './partition-files.ts';
 import { unionColumns } from './snapshot-columns.ts';
 import { partitionsSql } from './snapshot-sql.ts';
-import { timestampLiteral } from './time-sql.ts';
 
 export interface FoldChangesInput {
   source: string;
   partitions: Partition[];
   changes: ChangesSpec;
-  /** Which rows were known to break the contract; needed only where some do. ISO UTC. */
-  asOf?: string;
+  /** Rows that were known by then to break the contract are rejected (see `lastRejection`); absent where none was. */
+  rejectedBy?: string;
 }
 
 /**
@@ -26,7 +25,7 @@ export interface FoldChangesInput {
  *   version 3 delete, known 12:00   → no row
  *   version 2 update, known 11:00   → counts 11:00 to 12:00; had it come after 12:00, it never would have counted
  *
- * A row that comes twice is a row of the same version and changes nothing. Rows that were known by `asOf` to break the contract neither
+ * A row that comes twice is a row of the same version and changes nothing. Rows that were known by `rejectedBy` to break the contract neither
  * count nor end others, at any time, as in any other source; for a run as of an earlier date they are rows like all. A row that the
  * correction of its file took away counts until then, and what it had ended is back:
  *
@@ -38,7 +37,7 @@ export const foldChanges = defineStep<FoldChangesInput, Partition>({
   version: 3,
   natives: ['duckdb'],
   source: import.meta.url,
-  async run({ source, changes, asOf, ...input }, context) {
+  async run({ source, changes, rejectedBy, ...input }, context) {
     const { blobs, scratch, signal } = context;
     const partitions = [...input.partitions].sort((a, b) => (a.name < b.name ? -1 : 1));
     const columns = unionColumns(source, partitions);
@@ -47,7 +46,7 @@ export const foldChanges = defineStep<FoldChangesInput, Partition>({
     const data = path.join(scratch, 'data.parquet');
     const folded = await withDuckDb({ scratch, signal, threads: 1 }, async (db) => {
       const names = columns.map(({ name }) => identifier(name));
-      const bad = asOf === undefined ? 'false' : `__bad_known_at <= ${timestampLiteral(asOf)}`;
+      const bad = rejectedBy === undefined ? 'false' : `__bad_known_at <= TIMESTAMP ${literal(rejectedBy)}`;
       const ends = partitions.some((one) => one.ends);
       const [tables, history] = foldSql({ from: partitionsSql(paths), names, known, changes, ends, bad });
       for (const sql of tables) await db.run(sql);

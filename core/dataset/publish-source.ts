@@ -7,6 +7,7 @@ import { withoutTableRules } from './contract-table.ts';
 import { foldChanges } from './fold-changes.ts';
 import { foldVersions, type PartitionVersion } from './fold-versions.ts';
 import type { FoundPartitions, FoundSource } from './found-source.ts';
+import { lastRejection } from './last-rejection.ts';
 import { type PublishDeps, publishChecked, type SourceOfRun, withoutJudgement } from './publish-checked.ts';
 import { nothingKnown, publishSnapshot } from './publish-snapshot.ts';
 import { afterLast, appendSightings, readSightings, type Seen, type Sightings } from './sightings.ts';
@@ -94,12 +95,15 @@ async function knownPartitions(deps: PublishDeps, found: Dated, log: Sightings |
     partitions.push(log ? await asOfDate(deps, found, log, partition) : partition);
   }
   if (!spec.changes || partitions.length === 0) return partitions;
-  const { changes } = spec;
-  // A fold serves every date, unless rows are rejected from some date on.
-  const rejects = partitions.some(({ badRows }) => badRows > 0);
-  return [
-    (await deps.step(foldChanges, { source, partitions, changes, ...(rejects ? { asOf: found.asOf } : {}) })).output,
-  ];
+  const rejectedBy = await rejectedUpTo(deps, partitions, found.asOf);
+  const input = { source, partitions, changes: spec.changes, ...(rejectedBy === null ? {} : { rejectedBy }) };
+  return [(await deps.step(foldChanges, input)).output];
+}
+
+/** A fold serves every date until another row is found to break its contract. */
+async function rejectedUpTo({ step }: PublishDeps, partitions: Partition[], asOf: string): Promise<string | null> {
+  const data = partitions.flatMap((partition) => (partition.badRows > 0 ? [partition.data] : []));
+  return data.length === 0 ? null : (await step(lastRejection, { data, asOf })).output.at;
 }
 
 function publishUnjudged(

@@ -13,6 +13,7 @@ import { createExtractPartition } from '../../core/dataset/extract-partition.ts'
 import { foldChanges } from '../../core/dataset/fold-changes.ts';
 import { foldVersions } from '../../core/dataset/fold-versions.ts';
 import { createInspectPartition } from '../../core/dataset/inspect-partition.ts';
+import { lastRejection } from '../../core/dataset/last-rejection.ts';
 import { profileSnapshot } from '../../core/dataset/profile-snapshot.ts';
 import { publishSnapshot } from '../../core/dataset/publish-snapshot.ts';
 import { checkDrift } from '../../core/drift/check-drift.ts';
@@ -36,6 +37,7 @@ export const steps = [
   checkCorrection,
   foldChanges,
   foldVersions,
+  lastRejection,
   createInspectPartition({ root: '' }),
   createExtractPartition({ root: '' }),
   publishSnapshot,
