@@ -4,7 +4,7 @@ import { listPipelines, loadPipeline } from '../core/pipeline/load.ts';
 import { RefitError } from '../core/spec/errors.ts';
 import type { ScheduleApply, ScheduleChange } from '../core/spec/schedules.ts';
 import { planSchedules } from '../schedules/apply.ts';
-import type { Declared } from '../schedules/declared.ts';
+import { type Declared, scheduleNameOf } from '../schedules/declared.ts';
 import { atDesk, command } from './schedules-desk.ts';
 import { bold, dim, green, red, say, yellow } from './terminal.ts';
 
@@ -36,7 +36,7 @@ async function apply(names: string[], { prune = false, dryRun = false, json }: A
     const unreadable = failed.map(({ pipeline }) => pipeline);
     const only = names.length === 0 ? {} : { only: names };
     const plan = await planSchedules(client, declared, { prune, unreadable, ...only });
-    const found = [...declared, ...plan.changes].map(({ pipeline }) => pipeline);
+    const found = [...declared.map(({ name }) => name), ...plan.changes.map(({ pipeline }) => pipeline)];
     // Neither a pipeline nor a schedule of one that is gone: a slip of the pen, and told as one.
     for (const name of names) if (!found.includes(name)) await loadPipeline(places.pipelines, name);
     if (!json) process.stdout.write(`${changesText(plan.changes)}\n`);
@@ -64,7 +64,7 @@ async function readDeclarations(
     // Its folder may be gone: that is what --prune is for.
     if (prune && !known.includes(pipeline)) continue;
     try {
-      declared.push({ pipeline, schedule: (await loadPipeline(folder, pipeline)).schedule });
+      declared.push(await loadPipeline(folder, pipeline));
     } catch (error) {
       if (names.length > 0 || !(error instanceof RefitError)) throw error;
       const { code, message, cure, details } = error;
@@ -84,8 +84,8 @@ function changesText(changes: ScheduleChange[]): string {
     undeclared: yellow('?'),
   };
   return changes
-    .map(({ pipeline, change, fields, paused }) => {
-      const head = `${signs[change]} ${bold(pipeline)} ${change}${paused ? yellow(' (paused)') : ''}`;
+    .map(({ schedule, change, fields, paused }) => {
+      const head = `${signs[change]} ${bold(scheduleNameOf(schedule))} ${change}${paused ? yellow(' (paused)') : ''}`;
       const hint = change === 'undeclared' ? [dim('    no pipeline declares it any more; --prune removes it')] : [];
       const lines = fields.map(({ field, from, to }) =>
         change === 'create' ? `    ${field}: ${to}` : `    ${field}: ${from ?? 'none'} → ${to ?? 'none'}`,

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { listPipelines, loadPipeline } from '../core/pipeline/load.ts';
 import type { ScheduleList, ScheduleStatus, ScheduleTrigger } from '../core/spec/schedules.ts';
+import { declaredSchedules, scheduleNameOf } from '../schedules/declared.ts';
 import { describeSchedule, listSchedules, triggerSchedule } from '../schedules/look.ts';
 import { applyCommand } from './apply-schedules.ts';
 import { atDesk, command } from './schedules-desk.ts';
@@ -36,9 +37,13 @@ Examples:
 
 A pipeline declares its schedule in pipeline.ts:
   schedule: { cron: '0 5 * * 1', zone: 'Europe/Berlin', overlap: 'buffer-all', catchup: '7d' }
+and when its online features are brought up to date between runs (here it is named flight-delays/materialize):
+  materialize: { every: '15m' }
 
 A scheduled run takes its asOf from the time it was scheduled for. Schedules need a server that stays: \`refit dev\`, or the one
 that TEMPORAL_ADDRESS names.`;
+
+const NAMED = 'a pipeline, for its runs; <pipeline>/materialize for its online features';
 
 function listCommand(exit: Exit): Command {
   return command('list', 'Schedules on the server: next times, last runs, paused or not.').action(
@@ -56,26 +61,26 @@ function listCommand(exit: Exit): Command {
 function listText(schedules: ScheduleStatus[]): string {
   if (schedules.length === 0)
     return 'There is no schedule yet: `refit schedules apply` creates what pipelines declare.';
-  const rows = schedules.map(({ pipeline, when, zone, overlap, paused, note, next, last, running }) => [
-    bold(pipeline),
+  const rows = schedules.map(({ schedule, when, zone, overlap, paused, note, next, last, running }) => [
+    bold(scheduleNameOf(schedule)),
     zone === 'UTC' || when.startsWith('every') ? when : `${when} ${zone}`,
     overlap,
     paused ? yellow('paused') : (next[0] ?? 'never'),
     running.length > 0 ? green('running') : (last[0]?.scheduledAt ?? 'none'),
     note ?? '',
   ]);
-  return table(['pipeline', 'when', 'overlap', 'next (UTC)', 'last (UTC)', 'note'], rows);
+  return table(['schedule', 'when', 'overlap', 'next (UTC)', 'last (UTC)', 'note'], rows);
 }
 
 function pauseCommand(exit: Exit): Command {
   return command('pause', 'Stop a schedule until it is resumed; a run under way goes on, `apply` leaves it paused.')
-    .argument('<pipeline>')
+    .argument('<name>', NAMED)
     .option('--note <text>', 'why; shown in the list and in the Temporal UI', 'paused by refit schedules pause')
-    .action(async (pipeline: string, { note, json }: Options & { note: string }) => {
-      const status = await steer(pipeline, async ({ stack }, { schedule }) => {
+    .action(async (name: string, { note, json }: Options & { note: string }) => {
+      const status = await steer(name, async ({ stack }, { schedule }) => {
         await stack.client.schedule.getHandle(schedule).pause(note.trim() || 'paused');
       });
-      print(status, json, () => `${bold(pipeline)} is paused: ${status.note}`);
+      print(status, json, () => `${bold(name)} is paused: ${status.note}`);
       exit(0);
     });
 }
@@ -85,33 +90,34 @@ function resumeCommand(exit: Exit): Command {
     'resume',
     'Let a paused schedule go on. Times that passed meanwhile are not caught up; see `refit backfill`.',
   )
-    .argument('<pipeline>')
-    .action(async (pipeline: string, { json }: Options) => {
-      const status = await steer(pipeline, async ({ places, stack }, { schedule }) => {
+    .argument('<name>', NAMED)
+    .action(async (name: string, { json }: Options) => {
+      const status = await steer(name, async ({ places, stack }, { schedule, pipeline }) => {
         // The note is the declared one again; a pipeline that is broken by now can be resumed all the same.
-        const spec = await loadPipeline(places.pipelines, pipeline).catch(() => undefined);
-        await stack.client.schedule.getHandle(schedule).unpause(spec?.schedule?.note ?? 'resumed');
+        const declared = await loadPipeline(places.pipelines, pipeline).then(declaredSchedules, () => []);
+        const note = declared.find(({ scheduleId }) => scheduleId === schedule)?.state?.note;
+        await stack.client.schedule.getHandle(schedule).unpause(note ?? 'resumed');
       });
-      print(status, json, () => `${bold(pipeline)} goes on, next at ${status.next[0] ?? 'no time'} (UTC)`);
+      print(status, json, () => `${bold(name)} goes on, next at ${status.next[0] ?? 'no time'} (UTC)`);
       exit(0);
     });
 }
 
 /** Changes the state of a schedule and tells what it is then. @throws RefitError REFIT_SCHEDULE_UNKNOWN */
-function steer(pipeline: string, work: (desk: Desk, status: ScheduleStatus) => Promise<void>): Promise<ScheduleStatus> {
+function steer(name: string, work: (desk: Desk, status: ScheduleStatus) => Promise<void>): Promise<ScheduleStatus> {
   return atDesk(async (desk) => {
     const client = desk.stack.client.schedule;
-    await work(desk, await describeSchedule(client, pipeline));
-    return describeSchedule(client, pipeline);
+    await work(desk, await describeSchedule(client, name));
+    return describeSchedule(client, name);
   });
 }
 
 function triggerCommand(exit: Exit): Command {
-  return command('trigger', 'Start a run of a schedule now, paused or not; its asOf is now.')
-    .argument('<pipeline>')
-    .action(async (pipeline: string, { json }: Options) => {
+  return command('trigger', 'Start what a schedule starts now, paused or not; its asOf is now.')
+    .argument('<name>', NAMED)
+    .action(async (name: string, { json }: Options) => {
       const triggered: ScheduleTrigger = await atDesk(
-        ({ stack }) => triggerSchedule(stack.client.schedule, pipeline),
+        ({ stack }) => triggerSchedule(stack.client.schedule, name),
         // A run that nobody would work on is told now.
         { workers: true },
       );

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/client';
 import { RefitError } from '../core/spec/errors.ts';
 import type { ScheduleChange } from '../core/spec/schedules.ts';
-import { type Declared, SCHEDULE_MARK, type ScheduleToBe, scheduleIdOf, scheduleOptions } from './declared.ts';
+import { type Declared, declaredSchedules, SCHEDULE_MARK, type ScheduleToBe, scheduleIdsOf } from './declared.ts';
 import { differences, fieldsOf, fieldsToBe } from './fields.ts';
 import { findSchedule, markedSchedules } from './find.ts';
 import { refusal } from './refusal.ts';
@@ -33,13 +33,13 @@ export interface PlanOptions {
  * @throws RefitError REFIT_SCHEDULE_INVALID, REFIT_SCHEDULE_TAKEN
  */
 export async function planSchedules(client: Schedules, declared: Declared[], options: PlanOptions): Promise<Plan> {
-  const wanted = declared.flatMap(({ pipeline, schedule }) => (schedule ? [scheduleOptions(pipeline, schedule)] : []));
+  const wanted = declared.flatMap(declaredSchedules);
   const changes = await Promise.all(wanted.map((one) => changeOf(client, one)));
   const kept = new Set([
     ...wanted.map(({ scheduleId }) => scheduleId),
-    ...(options.unreadable ?? []).map(scheduleIdOf),
+    ...(options.unreadable ?? []).flatMap(scheduleIdsOf),
   ]);
-  const within = options.only && new Set(options.only.map(scheduleIdOf));
+  const within = options.only && new Set(options.only.flatMap(scheduleIdsOf));
   const superfluous = (await markedSchedules(client, SCHEDULE_MARK)).filter(
     (id) => !kept.has(id) && within?.has(id) !== false,
   );
@@ -47,7 +47,7 @@ export async function planSchedules(client: Schedules, declared: Declared[], opt
     const existing = await findSchedule(client, id);
     if (existing) changes.push(removal(existing, options.prune));
   }
-  changes.sort((a, b) => (a.pipeline < b.pipeline ? -1 : 1));
+  changes.sort((a, b) => (a.schedule < b.schedule ? -1 : 1));
   return {
     changes,
     apply: async () => {

@@ -5,21 +5,25 @@ import {
 } from '@temporalio/client';
 import type { Workflow } from '@temporalio/common';
 import { RefitError } from '../core/spec/errors.ts';
-import type { ScheduleSpec } from '../core/spec/pipeline.ts';
+import type { PipelineSpec, ScheduleSpec } from '../core/spec/pipeline.ts';
 import { TaskQueue } from '../core/spec/queues.ts';
 import { durationSeconds } from '../core/spec/time.ts';
 import { cronCalendars } from './cron.ts';
 
-/** A pipeline and when it runs by itself; without `schedule`, it does not. */
-export interface Declared {
-  pipeline: string;
-  schedule?: ScheduleSpec | undefined;
-}
+/** A pipeline, when it runs by itself, and when its online features are brought up to date; without these, never. */
+export type Declared = Pick<PipelineSpec, 'name' | 'schedule' | 'materialize'>;
 
 type StartRun = ScheduleOptionsStartWorkflowAction<Workflow>;
 export type ScheduleToBe = ScheduleOptions<StartRun> & Required<Pick<ScheduleOptions, 'policies'>>;
 
-export const scheduleIdOf = (pipeline: string): string => `schedule/${pipeline}`;
+/** By its name: that of the pipeline for its runs, `<pipeline>/materialize` for its online features. */
+export const scheduleIdOf = (name: string): string => `schedule/${name}`;
+export const scheduleNameOf = (id: string): string => id.replace(/^schedule\//, '');
+
+const ofFeatures = (pipeline: string) => `${pipeline}/materialize`;
+
+/** All that a pipeline can have. */
+export const scheduleIdsOf = (pipeline: string): string[] => [pipeline, ofFeatures(pipeline)].map(scheduleIdOf);
 
 /** What is written into the memo of each schedule of ours: others on the same server are left alone. */
 export const SCHEDULE_MARK = 'schedule';
@@ -43,12 +47,19 @@ export function overlapName(policy: ScheduleOverlapPolicy): string {
 const SHORTEST_CATCHUP_SECONDS = 10;
 
 /**
- * A declared schedule as Temporal takes it: starts `trainPipeline` with the pipeline's name; asOf is the scheduled time, which
- * the server hands over with each start. @throws RefitError REFIT_SCHEDULE_INVALID
+ * The schedules of a pipeline as Temporal takes them: they start `trainPipeline` and `materializeFeatures` with its name; asOf is
+ * the scheduled time, which the server hands over with each start. @throws RefitError REFIT_SCHEDULE_INVALID
  */
-export function scheduleOptions(pipeline: string, schedule: ScheduleSpec): ScheduleToBe {
+export function declaredSchedules({ name, schedule, materialize }: Declared): ScheduleToBe[] {
+  return [
+    ...(schedule ? [scheduleOptions(name, name, schedule, startOf(name, 'schedule'))] : []),
+    ...(materialize ? [scheduleOptions(ofFeatures(name), name, materialize, materializationOf(name))] : []),
+  ];
+}
+
+function scheduleOptions(name: string, pipeline: string, schedule: ScheduleSpec, action: StartRun): ScheduleToBe {
   const invalid = (reason: string) =>
-    new RefitError('REFIT_SCHEDULE_INVALID', `The schedule of ${pipeline} is wrong: ${reason}.`, { pipeline });
+    new RefitError('REFIT_SCHEDULE_INVALID', `The schedule of ${name} is wrong: ${reason}.`, { pipeline });
   const seconds = (field: 'every' | 'jitter' | 'catchup'): number => {
     const text = schedule[field] ?? '';
     if (/(mo|y)$/.test(text)) throw invalid(`${field} "${text}" has no fixed length; use days or weeks, or cron`);
@@ -63,7 +74,7 @@ export function scheduleOptions(pipeline: string, schedule: ScheduleSpec): Sched
     throw invalid(`catchup "${schedule.catchup}" is below the ${SHORTEST_CATCHUP_SECONDS}s that the server takes`);
   }
   return {
-    scheduleId: scheduleIdOf(pipeline),
+    scheduleId: scheduleIdOf(name),
     spec: {
       ...(schedule.every === undefined
         ? { calendars: calendarsOf(schedule.cron ?? '', invalid) }
@@ -71,7 +82,7 @@ export function scheduleOptions(pipeline: string, schedule: ScheduleSpec): Sched
       timezone: schedule.zone,
       ...(schedule.jitter === undefined ? {} : { jitter: seconds('jitter') * 1000 }),
     },
-    action: startOf(pipeline, 'schedule'),
+    action,
     policies: {
       overlap: OVERLAP[schedule.overlap],
       catchupWindow: catchup * 1000,
@@ -94,6 +105,18 @@ export function startOf(pipeline: string, trigger: 'schedule' | 'backfill'): Sta
     staticSummary: `${pipeline} as of the time it is scheduled for`,
     staticDetails:
       'extract → features → train → evaluate → promote → drift-check. Details and figures of each stage: current details.',
+  };
+}
+
+function materializationOf(pipeline: string): StartRun {
+  return {
+    type: 'startWorkflow',
+    workflowType: 'materializeFeatures',
+    taskQueue: TaskQueue.control,
+    workflowId: `materialize/${pipeline}`,
+    args: [{ pipeline }],
+    memo: { trigger: 'schedule' },
+    staticSummary: `Online features of ${pipeline} as of the time it is scheduled for`,
   };
 }
 

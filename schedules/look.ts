@@ -1,26 +1,22 @@
 import type { ScheduleClient, ScheduleDescription } from '@temporalio/client';
 import { RefitError } from '../core/spec/errors.ts';
 import type { ScheduleStatus, ScheduleTrigger } from '../core/spec/schedules.ts';
-import { SCHEDULE_MARK, scheduleIdOf } from './declared.ts';
+import { SCHEDULE_MARK, scheduleIdOf, scheduleIdsOf } from './declared.ts';
 import { fieldsOf } from './fields.ts';
 import { findSchedule, markedSchedules } from './find.ts';
 
 /** Every schedule of ours, and those of `pipelines` even where the server's list does not show them yet. */
 export async function listSchedules(client: ScheduleClient, pipelines: readonly string[]): Promise<ScheduleStatus[]> {
-  const ids = new Set([...(await markedSchedules(client, SCHEDULE_MARK)), ...pipelines.map(scheduleIdOf)]);
+  const ids = new Set([...(await markedSchedules(client, SCHEDULE_MARK)), ...pipelines.flatMap(scheduleIdsOf)]);
   const found = await Promise.all([...ids].map((id) => findSchedule(client, id)));
   const ours = found.flatMap((one) => (one?.memo?.refit === SCHEDULE_MARK ? [statusOf(one)] : []));
-  return ours.sort((a, b) => (a.pipeline < b.pipeline ? -1 : 1));
+  return ours.sort((a, b) => (a.schedule < b.schedule ? -1 : 1));
 }
 
-/** The schedule of a pipeline. @throws RefitError REFIT_SCHEDULE_UNKNOWN */
-export async function describeSchedule(client: ScheduleClient, pipeline: string): Promise<ScheduleStatus> {
-  const found = await findSchedule(client, scheduleIdOf(pipeline));
-  if (!found) {
-    throw new RefitError('REFIT_SCHEDULE_UNKNOWN', `The server has no schedule for the pipeline "${pipeline}".`, {
-      pipeline,
-    });
-  }
+/** A schedule by its name (`scheduleIdOf`). @throws RefitError REFIT_SCHEDULE_UNKNOWN */
+export async function describeSchedule(client: ScheduleClient, name: string): Promise<ScheduleStatus> {
+  const found = await findSchedule(client, scheduleIdOf(name));
+  if (!found) throw new RefitError('REFIT_SCHEDULE_UNKNOWN', `The server has no schedule of "${name}".`, { name });
   return statusOf(found);
 }
 
@@ -64,15 +60,16 @@ const iso = (date: Date) => `${date.toISOString().slice(0, 19)}Z`;
 
 const START_TIMEOUT_MS = 10_000;
 
-/** Starts a run now, paused or not, whatever else runs. @throws RefitError REFIT_SCHEDULE_UNKNOWN */
-export async function triggerSchedule(client: ScheduleClient, pipeline: string): Promise<ScheduleTrigger> {
-  const before = await describeSchedule(client, pipeline);
+/** Starts what a schedule starts now, paused or not, whatever else runs. @throws RefitError REFIT_SCHEDULE_UNKNOWN */
+export async function triggerSchedule(client: ScheduleClient, name: string): Promise<ScheduleTrigger> {
+  const before = await describeSchedule(client, name);
   const known = new Set(before.last.map(({ runId }) => runId));
-  await client.getHandle(before.schedule).trigger();
+  const { schedule, pipeline } = before;
+  await client.getHandle(schedule).trigger();
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    const run = (await describeSchedule(client, pipeline)).last.find(({ runId }) => !known.has(runId));
-    if (run || Date.now() > deadline) return { schedule: before.schedule, pipeline, run: run ?? null };
+    const run = (await describeSchedule(client, name)).last.find(({ runId }) => !known.has(runId));
+    if (run || Date.now() > deadline) return { schedule, pipeline, run: run ?? null };
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

@@ -180,17 +180,24 @@ interface PipelineInput {
   promote?: Partial<PromoteSpec>;
   /** When runs start by themselves (`refit schedules apply`): a cron expression or an interval. */
   schedule?: ScheduleInput;
+  /** When the online features are brought up to date between runs (`refit schedules apply`), e.g. `{ every: '15m' }`. */
+  materialize?: ScheduleInput;
 }
 
 type SelectInput = Partial<Omit<SelectSpec, 'eliminate'>> & {
   eliminate?: { keep: number | 'best'; step?: number };
 };
 
-/** Exactly one of `cron` and `every`; the rest has defaults: UTC, one run after the other, seven days of catch-up. */
+/**
+ * Exactly one of `cron` and `every`; the rest has defaults: UTC; runs come one after the other, with seven days of catch-up; a
+ * materialisation that is due while one is under way is left out, and one that was missed is caught up within the hour.
+ */
 type ScheduleInput = Partial<ScheduleSpec> & ({ cron: string } | { every: string });
 
 const PROMOTE_DEFAULTS: PromoteSpec = { approval: 'none', timeout: '7d', onTimeout: 'reject', rollout: 'immediate' };
 const SCHEDULE_DEFAULTS = { zone: 'UTC', overlap: 'buffer-all', catchup: '7d', pauseOnFailure: false } as const;
+/** The next one brings whatever one that was left out would have. */
+const MATERIALIZE_DEFAULTS = { ...SCHEDULE_DEFAULTS, overlap: 'skip', catchup: '1h' } as const;
 
 function selection({ eliminate, ...rest }: SelectInput): SelectSpec {
   return {
@@ -205,13 +212,14 @@ const NO_SEARCH: SearchSpec = { trials: 0, batch: 2, rounds: 60, rowShare: 1, sp
 
 /** Declares a pipeline; export the result as default from `pipelines/<name>/pipeline.ts`. */
 export function definePipeline(input: PipelineInput): PipelineDraft {
-  const { schedule, select, ...rest } = input;
+  const { schedule, materialize, select, ...rest } = input;
   const { from, ...spine } = input.spine;
   return {
     asOf: 'now',
     ...rest,
     promote: { ...PROMOTE_DEFAULTS, ...input.promote },
     ...(schedule ? { schedule: { ...SCHEDULE_DEFAULTS, ...schedule } } : {}),
+    ...(materialize ? { materialize: { ...MATERIALIZE_DEFAULTS, ...materialize } } : {}),
     ...(select ? { select: selection(select) } : {}),
     spine: { source: from, ...spine },
     search: { ...NO_SEARCH, ...input.search },

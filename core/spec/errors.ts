@@ -24,7 +24,9 @@ export const ERRORS = {
   REFIT_PIPELINE_INVALID: usage('Mend the named place in pipeline.ts; `refit/spec` types show what is allowed.'),
   REFIT_SET_INVALID: usage('Use --set path=value with a path that the pipeline has, e.g. --set model.rounds=400.'),
   REFIT_AS_OF_INVALID: usage('Give --as-of as an ISO date or time in UTC, e.g. 2014-01-01 or 2014-01-01T06:00:00Z.'),
-  REFIT_SCHEDULE_INVALID: usage('Mend `schedule` in pipeline.ts: a cron expression of five fields, or `every`.'),
+  REFIT_SCHEDULE_INVALID: usage(
+    'Mend `schedule` or `materialize` in pipeline.ts: a cron expression of five fields, or `every`.',
+  ),
   REFIT_SCHEDULE_UNKNOWN: usage('See `refit schedules list`; `refit schedules apply` creates what pipelines declare.'),
   REFIT_SCHEDULE_TAKEN: usage('Delete the schedule of that id in the Temporal UI, or give the pipeline another name.'),
   REFIT_SOURCE_MISSING: fatal('Check the path of the source in pipeline.ts; it is relative to the project root.'),

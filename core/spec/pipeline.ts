@@ -327,7 +327,7 @@ export const PromoteSpec = Type.Object(
 );
 export type PromoteSpec = Static<typeof PromoteSpec>;
 
-/** When runs start by themselves; each takes its asOf from the time it was scheduled for. */
+/** When something starts by itself; each start takes its asOf from the time it was scheduled for. */
 export const ScheduleSpec = Type.Object(
   {
     /** Cron expression of five fields; or `every`. */
@@ -338,11 +338,11 @@ export const ScheduleSpec = Type.Object(
     zone: Type.String(),
     /** Each start is put off by a random time up to this. */
     jitter: Type.Optional(Duration),
-    /** What happens when a run is due while the last one is still under way. */
+    /** What happens when one is due while the last one is still under way. */
     overlap: Type.Enum(['skip', 'buffer-one', 'buffer-all', 'cancel-other', 'terminate-other', 'allow-all']),
     /** Starts that were missed while the server was down are caught up when they are not older than this. */
     catchup: Duration,
-    /** Pause the schedule when a run fails. */
+    /** Pause the schedule when one fails. */
     pauseOnFailure: Type.Boolean(),
     note: Type.Optional(Type.String()),
   },
@@ -371,7 +371,10 @@ export const PipelineSpec = Type.Object(
     gates: Type.Array(GateSpec),
     drift: DriftSpec,
     promote: PromoteSpec,
+    /** Of runs. */
     schedule: Type.Optional(ScheduleSpec),
+    /** Of materialisations of the online features, between runs. */
+    materialize: Type.Optional(ScheduleSpec),
   },
   closed,
 );

@@ -13,7 +13,7 @@ const PlainError = Type.Object({
 
 /** What `refit schedules apply` does about one schedule, and which of its fields differ. Null: not set. */
 export const ScheduleChange = Type.Object({
-  /** `schedule/<pipeline>`. */
+  /** `schedule/<pipeline>`; `schedule/<pipeline>/materialize` for its online features. */
   schedule: Type.String(),
   pipeline: Type.String(),
   /** undeclared: on the server, no longer in a pipeline; only `--prune` removes it. */
@@ -33,7 +33,7 @@ export const ScheduleApply = Type.Object({
 });
 export type ScheduleApply = Static<typeof ScheduleApply>;
 
-/** A run that a schedule started. */
+/** A run, or a materialisation, that a schedule started. */
 const ScheduledRun = Type.Object({
   /** ISO UTC. */
   scheduledAt: Type.String(),

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { TSchema } from 'typebox';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { probe, startEmbeddedServer } from '../../cli/embedded-server.ts';
+import type { Materialization } from '../../core/spec/materialization.ts';
 import type { RunResult } from '../../core/spec/run.ts';
 import { ScheduleApply, ScheduleList, ScheduleStatus, ScheduleTrigger } from '../../core/spec/schedules.ts';
 import { listSchedules } from '../../schedules/look.ts';
@@ -159,6 +160,32 @@ describe('a schedule that is triggered', () => {
     const listed = await refit(project, ['runs', '--json'], services.env);
     const { runs } = JSON.parse(listed.stdout) as { runs: { pipeline: string; trigger: string }[] };
     expect(runs.find(({ pipeline }) => pipeline === 'willing')?.trigger).toBe('schedule');
+  });
+
+  test('of online features brings them to the time it was scheduled for, and is steered by its own name', async () => {
+    const dataUntil = new Date(Date.now() + 4 * 3_600_000 - 600_000);
+    const materialize = { ...schedule, note: 'fresh values' };
+    await addTinyPipeline(project, 'fresh', { dataUntil, extra: { schedule, materialize } });
+    const [id, name] = ['schedule/fresh/materialize', 'fresh/materialize'];
+    expect((await apply(['fresh'])).changes).toMatchObject([{ schedule: 'schedule/fresh' }, { schedule: id }]);
+    expect((await apply(['fresh'])).changes).toMatchObject([{ change: 'unchanged' }, { change: 'unchanged' }]);
+    const before = Date.now();
+    const { run } = await trigger(name);
+    expect(run?.workflowId).toMatch(/^materialize\/fresh-/);
+    const done = (await services.client.workflow.getHandle(run?.workflowId ?? '').result()) as Materialization;
+    expect(done).toMatchObject({ pipeline: 'fresh', entities: 1 });
+    expect(Math.abs(Date.parse(done.asOf) - before)).toBeLessThan(120_000);
+    const told = await refit(project, ['status', run?.workflowId ?? '', '--json'], services.env);
+    expect(JSON.parse(told.stdout)).toMatchObject({ pipeline: 'fresh', trigger: 'schedule', status: 'completed' });
+
+    const paused = await json(ScheduleStatus, ['schedules', 'pause', name, '--note', 'Redis is moved']);
+    expect(paused).toMatchObject({ schedule: id, pipeline: 'fresh', overlap: 'skip', catchup: '1h', paused: true });
+    expect(await json(ScheduleStatus, ['schedules', 'resume', name])).toMatchObject({ note: 'fresh values' });
+    await addTinyPipeline(project, 'fresh', { extra: { schedule } });
+    expect((await apply(['fresh', '--prune'])).changes).toMatchObject([
+      { schedule: 'schedule/fresh', change: 'unchanged' },
+      { schedule: id, change: 'remove' },
+    ]);
   });
 });
 

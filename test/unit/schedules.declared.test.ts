@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { RefitError } from '../../core/spec/errors.ts';
 import type { ScheduleSpec } from '../../core/spec/pipeline.ts';
-import { scheduleOptions } from '../../schedules/declared.ts';
+import { declaredSchedules, type ScheduleToBe } from '../../schedules/declared.ts';
 import { differences, durationText, fieldsToBe } from '../../schedules/fields.ts';
 import { refusal } from '../../schedules/refusal.ts';
 
 const BASE = { zone: 'UTC', overlap: 'skip', catchup: '7d', pauseOnFailure: false } as const;
-const declare = (schedule: Partial<ScheduleSpec>) => scheduleOptions('orders', { ...BASE, ...schedule });
+const declare = (schedule: Partial<ScheduleSpec>) =>
+  declaredSchedules({ name: 'orders', schedule: { ...BASE, ...schedule } })[0] as ScheduleToBe;
 
 describe('a declared schedule', () => {
   test('starts the pipeline by name, as of whatever time it is scheduled for', () => {
@@ -17,6 +18,27 @@ describe('a declared schedule', () => {
       ...{ args: [{ pipeline: 'orders' }], memo: { trigger: 'schedule' } },
     });
     expect(memo).toEqual({ refit: 'schedule', pipeline: 'orders' });
+  });
+
+  test('of online features starts their materialisation, and stands beside that of the runs', () => {
+    const [runs, features] = declaredSchedules({
+      name: 'orders',
+      schedule: { ...BASE, cron: '0 5 * * 1' },
+      materialize: { ...BASE, every: '15m' },
+    });
+    expect(runs?.scheduleId).toBe('schedule/orders');
+    expect(features).toMatchObject({
+      scheduleId: 'schedule/orders/materialize',
+      spec: { intervals: [{ every: 900_000 }] },
+      action: {
+        ...{ workflowType: 'materializeFeatures', taskQueue: 'refit-control', workflowId: 'materialize/orders' },
+        ...{ args: [{ pipeline: 'orders' }], memo: { trigger: 'schedule' } },
+      },
+      memo: { refit: 'schedule', pipeline: 'orders' },
+    });
+    const wrong = { name: 'orders', materialize: { ...BASE, every: '1mo' } };
+    expect(() => declaredSchedules(wrong)).toThrow('The schedule of orders/materialize is wrong: every "1mo"');
+    expect(declaredSchedules({ name: 'orders' })).toEqual([]);
   });
 
   test('interval, jitter and catch-up in milliseconds', () => {
