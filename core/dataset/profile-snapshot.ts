@@ -126,7 +126,7 @@ async function sampledFigures(db: DuckDb, { name, kind }: Column): Promise<Pick<
   if (kind === 'time') return { top: [], ...(quantiles ? { quantiles } : {}) };
   const text = `left(${column}::VARCHAR, ${LONGEST_VALUE})`;
   const top = await db.rows<{ value: string; share: number }>(`SELECT value, n / sum(n) OVER () AS share
-    FROM (SELECT ${text} AS value, count(*)::DOUBLE AS n FROM sampled WHERE ${column} IS NOT NULL GROUP BY value)
+    FROM (SELECT ${text} AS value, count(*)::DOUBLE AS n FROM sampled WHERE ${column} IS NOT NULL GROUP BY 1)
     ORDER BY n DESC, value LIMIT ${MOST_VALUES}`);
   return { top, ...(quantiles ? { quantiles } : {}) };
 }

@@ -235,6 +235,22 @@ describe('the profile of a snapshot', () => {
     expect(JSON.stringify(later.notable ?? [])).not.toMatch(/NaN|Infinity|undefined/);
   });
 
+  it('tells columns apart from its own names', async () => {
+    const place = await workplace();
+    const select = `SELECT i AS id, i % 2 AS value, 'a' || i % 2 AS n, 7 AS rows, 1 AS sampled, i AS quantiles FROM range(8) r(i)`;
+    const { profile } = await publish(place, spec({ id: { type: 'integer' } }), '2020-01-01T00:00:00Z', select);
+    const { columns } = await place.blobs.json<SnapshotProfile>(profile as BlobRef);
+    const top = Object.fromEntries(columns.map((column) => [column.name, column.top.slice(0, 2)]));
+    expect(top).toMatchObject({
+      value: [
+        { value: '0', share: 0.5 },
+        { value: '1', share: 0.5 },
+      ],
+      n: [{ value: 'a0' }, { value: 'a1' }],
+      rows: [{ value: '7', share: 1 }],
+    });
+  });
+
   it('of nothing at all is a profile', () => {
     const empty: SnapshotProfile = { source: 's', snapshot: 'a', rows: 0, sampled: 0, columns: [] };
     expect(compareProfiles(empty, { ...empty, snapshot: 'b' })).toEqual([]);
