@@ -11,11 +11,12 @@ export interface Services {
   stop(): Promise<void>;
 }
 
-export async function startServices(project: Project): Promise<Services> {
+/** `settings`: more of the worker's environment. */
+export async function startServices(project: Project, settings: NodeJS.ProcessEnv = {}): Promise<Services> {
   const server = await startEmbeddedServer(project.path('.refit'));
   const env = { TEMPORAL_ADDRESS: server.address };
   const log = project.path('.refit/logs/worker.log');
-  const worker = await nodeProgram({ name: 'worker', root: project.root, env, log }).start(
+  const worker = await nodeProgram({ name: 'worker', root: project.root, env: { ...settings, ...env }, log }).start(
     new AbortController().signal,
   );
   const connection = await Connection.connect({ address: server.address });
