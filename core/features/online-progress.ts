@@ -120,10 +120,13 @@ async function takeTurn(
     const finished = await read<Finished>(store, FINISHED, namespace);
     const id = digestOf({ namespace, data, before: finished ?? null, anew: anew ?? null });
     if (found?.id === id) return { own: found, finished };
-    // What another one left half done is in no book: only writing everything anew is sure to replace it.
-    const abandoned = found !== undefined && found.id !== null;
+    // One that died between its last two entries is finished. What another one left half done is in no book: only writing
+    // everything anew is sure to replace it.
+    const abandoned = found !== undefined && found.id !== null && found.turn !== finished?.turn;
     const later = finished !== undefined && Date.parse(finished.asOf) <= Date.parse(data.asOf);
-    const own = { id, turn: (found?.turn ?? 0) + 1, whole: abandoned || !later || anew !== undefined };
+    // Of the two entries, either may have been evicted: no turn is taken twice.
+    const turn = Math.max(found?.turn ?? 0, finished?.turn ?? 0) + 1;
+    const own = { id, turn, whole: abandoned || !later || anew !== undefined };
     if (await write(store, UNDER_WAY, namespace, own, [own.turn, 0])) return { own, finished };
   }
 }

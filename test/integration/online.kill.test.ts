@@ -44,11 +44,11 @@ beforeAll(async () => {
 afterAll(() => Promise.all([bench?.remove(), redis?.remove()]));
 
 /** Starts a process that materialises; `lines` are what it says. */
-async function materializing(name: string, database: number) {
+async function materializing(name: string, database: number, more: Partial<Plan> = {}) {
   const scratch = path.join(bench.scratch, name);
   await mkdir(scratch);
   const objects = path.join(bench.scratch, '../store');
-  const plan: Plan = { objects, scratch, redis: redis.url.replace(/0$/, String(database)), input };
+  const plan: Plan = { objects, scratch, redis: redis.url.replace(/0$/, String(database)), input, ...more };
   const script = fileURLToPath(new URL('online.kill.fixture.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -100,5 +100,21 @@ test('a materialisation that is killed goes on where it was: nothing is lost, do
     expect(await readLayout(store, fresh.namespace)).toEqual(layout);
   } finally {
     await Promise.all([store.close(), whole.close()]);
+  }
+});
+
+test('one that is killed when it has published, and before it could close its books, is built upon by the next', async () => {
+  const killed = await materializing('published', 3, { diesAfter: 'materialized' });
+  expect((await once(killed.child, 'exit'))[1]).toBe('SIGKILL');
+  // Nothing changed meanwhile but the date: entities are written, and no rows of views.
+  const asOf = iso(12.25);
+  const next = await resultOf(await materializing('next', 3, { input: { ...input, asOf } }));
+  expect(next).toMatchObject({ incremental: true, rows: next.entities });
+
+  const store = createRedisOnlineStore(redis.url.replace(/0$/, '3'));
+  try {
+    expect(await readLayout(store, next.namespace)).toMatchObject({ asOf });
+  } finally {
+    await store.close();
   }
 });
