@@ -40,6 +40,7 @@ export async function checkContract(
   contract: Contract,
   options: Options,
 ): Promise<CheckedTable> {
+  refuseHeadless(raw, contract, options.place);
   refuseUnknown(raw, contract, options.place);
   const typed = await typedColumns(db, raw, contract, options);
   const missing = missingColumns(raw, contract, options.place);
@@ -176,6 +177,17 @@ function treatment(
     rawPii,
     treat: (sql) => (own.length === 0 ? sql : `SELECT ${star}${raws} FROM (${sql})`),
   };
+}
+
+/**
+ * Where a file has not one of the contract's columns, what stands for their names is most likely a row (DuckDB takes one for the header
+ * that has a field too many): personal data that nothing marks. @throws RefitError REFIT_CONTRACT_MISSING_COLUMN
+ */
+function refuseHeadless(raw: RawColumn[], { columns }: Contract, { source, file, discreet }: Place): void {
+  const own = raw.filter(({ text }) => !text);
+  if (!discreet || own.some(({ name }) => columns.some((one) => one.name === name))) return;
+  const message = `${file} of source "${source}" has none of its contract's columns. What was read as its header is not shown, as it may be a row: is the header missing, or has a line a field too many?`;
+  throw new RefitError('REFIT_CONTRACT_MISSING_COLUMN', message, { source, file });
 }
 
 /** @throws RefitError REFIT_CONTRACT_UNKNOWN_COLUMN where the contract says `"additionalProperties": false` */

@@ -36,7 +36,7 @@ export function createExtractPartition(origin: SourceOrigin): Step<ExtractInput,
 }
 
 async function write(
-  { db, columns, quarantined, contract }: SourceFileTable,
+  { db, columns, quarantined, contract, read }: SourceFileTable,
   rules: JudgedRule[],
   context: StepContext,
   { file, spec }: ExtractInput,
@@ -51,7 +51,7 @@ async function write(
   if (badRows === 0) return { ...own, rules: [], ...times };
   const quarantine = path.join(context.scratch, 'quarantine.parquet');
   const personal = contract.pii.map(({ column }) => column).filter((name) => columns.some((one) => one.name === name));
-  await copyOut(db, quarantineSql(quarantined, rules, personal), quarantine);
+  await read(() => copyOut(db, quarantineSql(quarantined, rules, personal), quarantine));
   const counts = await countRules(db, rules, quarantine);
   return { ...own, rules: counts, ...times, quarantine: await context.blobs.putFile(quarantine) };
 }

@@ -177,4 +177,18 @@ describe('the contract of the page', () => {
     expect((await checked(['--source', 'orders'], 0)).ok).toBe(true);
     expect(await planted()).toEqual([]);
   });
+
+  test.each([
+    ['without a header', (lines: string[]) => lines.slice(1)],
+    ['with a field too many', (lines: string[]) => [...lines, `${lines.at(-1)},ada.lovelace@example.org`]],
+  ])('lets no personal datum out of a file %s', async (_, broken) => {
+    await addPeople();
+    const file = project.path('data/shop/orders.csv');
+    const lines = broken((await readFile(file, 'utf8')).trimEnd().split('\n'));
+    await writeFile(file, `${lines.join('\n')}\n`);
+    const { code, stdout, stderr } = await refit(project, ['run', 'shop', '--json'], KEY);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('none of its contract')]);
+    for (const value of PLANTED) expect(stdout + stderr).not.toContain(value);
+    expect(await planted()).toEqual([]);
+  });
 });
