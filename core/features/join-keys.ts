@@ -38,13 +38,18 @@ export function joinKeys(
         },
       );
     }
-    const type = commonType(spineType, column.type);
-    const cast = (sql: string, from: string) => (from === type ? sql : `${sql}::${type}`);
+    const types = [spineType, column.type] as const;
+    const refuse = () => {
+      const message = `features.${view}.by holds "${spineColumn}" (${types[0]}) against "${sourceColumn}" (${types[1]}) of the source: no value is ever both.`;
+      throw new RefitError('REFIT_PIPELINE_INVALID', message, { view, column: spineColumn, types });
+    };
+    const type = commonType(...types) ?? refuse();
+    const [spineSql, sourceSql] = inType(type, [`s.${identifier(spineColumn)}`, column.sql], types);
     return {
       spineColumn,
       source: column,
-      sourceSql: cast(column.sql, column.type),
-      spineSql: cast(`s.${identifier(spineColumn)}`, spineType),
+      sourceSql,
+      spineSql,
       type,
     };
   });
@@ -53,12 +58,40 @@ export function joinKeys(
 /** The spine's columns of a key in the one order that it has, however `by` is written down: stored as JSON, it is sorted. */
 export const keyColumns = (by: Record<string, string>): string[] => Object.keys(by).sort();
 
-const WHOLE = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER)$/;
-const NUMBER = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\))$/;
+const WHOLE = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|BOOLEAN)$/;
+const FRACTION = /^(FLOAT|DOUBLE|DECIMAL\(.*\))$/;
+const TIME = /^(TIMESTAMP.*|DATE)$/;
+const DECIMALS = String.raw`'^(-?(?:0|[1-9]\d*))(?:(\.\d*?[1-9])0*|\.0+)$'`;
+const isNumber = (type: string) => WHOLE.test(type) || FRACTION.test(type);
 
-/** Whole numbers compare as HUGEINT, other numbers as DOUBLE, everything else as text: 7 = 7.0, '07' ≠ 7. */
-export function commonType(a: string, b: string): string {
+/**
+ * Whole numbers compare as HUGEINT, other numbers as DOUBLE, times as TIMESTAMP in UTC, everything else as text: 7 = 7.0, '07' ≠ 7.
+ * @returns undefined for a time and a number, which are never equal
+ */
+function commonType(a: string, b: string): string | undefined {
   if (a === b) return a;
   if (WHOLE.test(a) && WHOLE.test(b)) return 'HUGEINT';
-  return NUMBER.test(a) && NUMBER.test(b) ? 'DOUBLE' : 'VARCHAR';
+  if (isNumber(a) && isNumber(b)) return 'DOUBLE';
+  const [isTime, other] = [TIME.test(a) || TIME.test(b), TIME.test(a) ? b : a];
+  if (isTime && isNumber(other)) return undefined;
+  return isTime && (TIME.test(other) || other === 'VARCHAR') ? 'TIMESTAMP' : 'VARCHAR';
+}
+
+/** Both sides of a key in their common type. */
+function inType(type: string, sql: readonly [string, string], from: readonly [string, string]): [string, string] {
+  const side = (one: 0 | 1) => cast(sql[one], from[one], from[1 - one] as string, type);
+  return [side(0), side(1)];
+}
+
+function cast(sql: string, from: string, other: string, type: string): string {
+  if (from === type && from === other) return sql;
+  // A text without an offset is in UTC.
+  if (type === 'TIMESTAMP' && from === 'VARCHAR') return `try_cast(${sql} AS TIMESTAMPTZ)::TIMESTAMP`;
+  if (type !== 'VARCHAR') return `${sql}::${type}`;
+  // Older writers of Parquet do not say that bytes are text.
+  const text = from === 'BLOB' ? `try(decode(${sql}))` : `${sql}::VARCHAR`;
+  // CSV files have True for true, and 7.0 or 7.00 for 7.
+  if (from === 'BOOLEAN' || other === 'BOOLEAN') return `lower(${text})`;
+  if (!FRACTION.test(from) && !isNumber(other)) return text;
+  return WHOLE.test(from) ? text : `regexp_replace(${text}, ${DECIMALS}, '\\1\\2')`;
 }

@@ -34,6 +34,22 @@ const VIEWS: FeatureView[] = [
   },
 ];
 
+/** A key of each kind, of rows 1 and 2. */
+const KINDS = {
+  whole: 'i',
+  fraction: 'i + 0.5::DOUBLE',
+  round: 'i::DOUBLE',
+  price: 'i::DECIMAL(9, 2)',
+  flag: 'i = 1',
+  day: "DATE '2024-01-01' + i::INTEGER",
+  moment: "TIMESTAMP '2024-01-01' + to_hours(i)",
+  name: "'né ' || i",
+};
+const kinds = Object.keys(KINDS);
+const kindTypes = ['BIGINT', 'DOUBLE', 'DOUBLE', 'DECIMAL(9,2)', 'BOOLEAN', 'DATE', 'TIMESTAMP', 'VARCHAR'];
+const keyed = `SELECT ${kinds.map((kind) => `${KINDS[kind as keyof typeof KINDS]} AS ${kind}`).join(', ')}, i::DOUBLE AS v,
+  ${time(0)} AS __known_0, ${time(0)} AS __event_at, 'infinity'::TIMESTAMP AS __bad_known_at FROM (VALUES (1), (2)) AS t(i)`;
+
 /** Trips known a day ahead, their delay two hours after they left; number 7 goes twice. */
 const trips = [
   [1, 'oslo', 1, 10],
@@ -57,6 +73,13 @@ beforeAll(async () => {
     trips: await bench.publish('trips', TRIPS, [trips.join(' UNION ALL ')]),
     weather: await bench.publish('weather', WEATHER, [weather]),
   };
+  const shape = Object.fromEntries(
+    [...kinds.map((kind, i) => [kind, kindTypes[i]]), ['v', 'DOUBLE']].map(([name, type]) => [
+      name,
+      [type, '__known_0'],
+    ]),
+  );
+  const keyedRows = await bench.publish('keyed', shape as Shape, [keyed]);
   const spine = {
     source: 'trips',
     key: ['id'],
@@ -64,9 +87,11 @@ beforeAll(async () => {
     label: 'delay > 20',
     labelKnownAt: 'leaves',
   };
-  base = { spine, views: VIEWS, snapshots, asOf: iso(48) };
+  base = { spine, views: VIEWS, snapshots: { ...snapshots, keyed: keyedRows }, asOf: iso(48) };
 });
 afterAll(() => bench.remove());
+
+const keyedSpine = () => ({ ...base.spine, source: 'keyed', key: ['v'] });
 
 let files = 0;
 const file = (format: TableFile['format']): TableFile => ({
@@ -75,11 +100,14 @@ const file = (format: TableFile['format']): TableFile => ({
 });
 
 /** Writes the SELECT as a spine and joins it. */
-async function join(select: string, { from = file('parquet'), to = file('parquet'), views = VIEWS } = {}) {
+async function join(
+  select: string,
+  { from = file('parquet'), to = file('parquet'), views = VIEWS, spine = base.spine } = {},
+) {
   await withDuckDb({ scratch: bench.scratch }, (db) =>
     db.run(`COPY (${select}) TO ${literal(from.path)} (FORMAT ${from.format})`),
   );
-  const joined = await joinSpine({ ...base, views, from, to }, bench.context());
+  const joined = await joinSpine({ ...base, spine, views, from, to }, bench.context());
   const rows = await withDuckDb({ scratch: bench.scratch }, (db) =>
     db.rows(
       `SELECT * FROM ${to.format === 'csv' ? `read_csv(${literal(to.path)}, all_varchar = true)` : literal(to.path)}`,
@@ -134,6 +162,81 @@ describe('features for a table of keys and times', () => {
     const made = await join(`SELECT 'rome' AS town, 21 AS delay, ${time(4)} AS predict_at`);
     expect(made.empty).toEqual([]);
     expect(made.rows[0]).toMatchObject({ town: 'rome', delay: 21, doubled: 42 });
+  });
+
+  // What pandas, polars and older writers of Parquet make of the same keys.
+  test.each([
+    ['of the same types', KINDS],
+    [
+      'of other widths',
+      {
+        ...KINDS,
+        whole: 'i::UTINYINT',
+        fraction: '(i + 0.5)::DECIMAL(4, 1)',
+        round: 'i::FLOAT',
+        flag: '(i = 1)::TINYINT',
+      },
+    ],
+    [
+      'with zones and finer times',
+      { ...KINDS, day: KINDS.moment.replace('to_hours', 'to_days'), moment: `(${KINDS.moment})::TIMESTAMPTZ` },
+    ],
+    [
+      'as nanoseconds and bytes',
+      { ...KINDS, moment: `(${KINDS.moment})::TIMESTAMP_NS`, name: `encode(${KINDS.name})` },
+    ],
+    ['as text', Object.fromEntries(Object.entries(KINDS).map(([kind, sql]) => [kind, `(${sql})::VARCHAR`]))],
+    [
+      'as text of others',
+      {
+        ...KINDS,
+        whole: "i || '.0'",
+        fraction: "i || '.500'",
+        round: 'i::VARCHAR',
+        price: "i || '.0'",
+        flag: "CASE i WHEN 1 THEN 'True' ELSE 'False' END",
+        moment: `strftime(${KINDS.moment}, '%Y-%m-%dT%H:%M:%S.000000+0000')`,
+      },
+    ],
+  ])('keys are equal, %s', async (_name, spelled) => {
+    const views = kinds.map(
+      (kind): FeatureView => ({
+        kind: 'latest',
+        name: `by_${kind}`,
+        source: 'keyed',
+        by: { [kind]: kind },
+        fields: [{ name: `of_${kind}`, expr: 'v' }],
+      }),
+    );
+    const columns = Object.entries(spelled)
+      .map(([kind, sql]) => `${sql} AS ${kind}`)
+      .join(', ');
+    const { rows } = await join(
+      `SELECT ${columns}, ${time(1)} AS predict_at FROM (VALUES (2), (1), (3)) AS t(i) WHERE i < 3`,
+      { views, spine: keyedSpine() },
+    );
+    const expected = (v: number) => Object.fromEntries(kinds.map((kind) => [`of_${kind}`, v]));
+    expect(rows.map((row) => Object.fromEntries(kinds.map((kind) => [`of_${kind}`, row[`of_${kind}`]])))).toEqual([
+      expected(2),
+      expected(1),
+    ]);
+  });
+
+  test('keys that are spelled otherwise are others; a time is no number', async () => {
+    const views: FeatureView[] = [
+      { kind: 'latest', name: 'by_whole', source: 'keyed', by: { whole: 'whole' }, fields: [{ name: 'v', expr: 'v' }] },
+    ];
+    const { rows } = await join(
+      `SELECT unnest(['01', '1.2.0', '1', '', 'one', NULL]) AS whole, ${time(1)} AS predict_at`,
+      { views, spine: keyedSpine() },
+    );
+    expect(rows.map(({ v }) => v)).toEqual([null, null, 1, null, null, null]);
+    await expect(
+      join(`SELECT DATE '2024-01-01' AS whole, ${time(1)} AS predict_at`, { views, spine: keyedSpine() }),
+    ).rejects.toMatchObject({
+      code: 'REFIT_PIPELINE_INVALID',
+      message: expect.stringContaining('"whole" (DATE) against "whole"') as string,
+    });
   });
 
   test('what the spine brings goes before what is looked up', async () => {
