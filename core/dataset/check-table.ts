@@ -18,7 +18,7 @@ export interface ReferredSource {
   columns: ColumnInfo[];
   /** Rows of it end. */
   ends: boolean;
-  /** Local files of their data. */
+  /** Local files of its data; there is one at least (`nothingKnown`). */
   paths: string[];
 }
 
@@ -154,8 +154,7 @@ async function checkReferences(db: DuckDb, rule: Of<'references'>, request: Tabl
   const other = request.others.get(source);
   if (!other) throw new RefitError('REFIT_INTERNAL', `Rule "${rule.rule}" was judged without source "${source}".`);
   const theirs = other.columns;
-  const nobody = other.paths.length === 0;
-  for (const name of nobody ? [] : to) {
+  for (const name of to) {
     if (!theirs.some((column) => column.name === name))
       invalid(`rule "${rule.rule}"`, `source "${source}" has no column "${name}"`);
   }
@@ -171,9 +170,7 @@ async function checkReferences(db: DuckDb, rule: Of<'references'>, request: Tabl
   const keys = columns.map((name, i) => `${identifier(name)}${cast[i]} AS key_${i}`).join(', ');
   const present = columns.map((name) => `${identifier(name)} IS NOT NULL`).join(' AND ');
   const asked = `SELECT *, ${keys} FROM ${known(request, columns)} WHERE ${present}`;
-  const broken = nobody
-    ? asked
-    : `SELECT * FROM (${asked}) ANTI JOIN (${there}) USING (${columns.map((_, i) => `key_${i}`).join(', ')})`;
+  const broken = `SELECT * FROM (${asked}) ANTI JOIN (${there}) USING (${columns.map((_, i) => `key_${i}`).join(', ')})`;
   const [found] = await db.rows<{ n: number; broken: number }>(
     `SELECT (SELECT count(*) FROM (${asked}))::DOUBLE AS n, (SELECT count(*) FROM (${broken}))::DOUBLE AS broken`,
   );

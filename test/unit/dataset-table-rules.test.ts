@@ -108,19 +108,16 @@ describe('rules about a table', () => {
     expect(told(table(await judge(place, { partitions, contract })))).toEqual([['i: x-monotone', false, 1, 1]]);
   });
 
-  it('take keys of two types for what they are: large whole numbers apart, a day for its first moment, nobody for no match', async () => {
+  it('take keys of two types for what they are: large whole numbers apart, a day for its first moment', async () => {
     const place = await workplace();
-    const looked = async (ours: string, theirs: string | undefined, property: object) => {
+    const looked = async (ours: string, theirs: string, property: object) => {
       const to = { 'x-references': 'other.k' };
       const contract = { properties: { k: { ...property, ...to } } };
       const at = ", TIMESTAMP '2020-01-01' AS since";
       const spec = { eventTime: 'since', knownAt: { '*': 'since' } };
       const file = await place.write('o.parquet', `SELECT ${ours} AS k${at}`);
       const partitions = [await place.extract(file, { ...spec, contract })];
-      const other =
-        theirs === undefined
-          ? []
-          : [await place.extract(await place.write('t.parquet', `SELECT ${theirs} AS k${at}`), spec)];
+      const other = [await place.extract(await place.write('t.parquet', `SELECT ${theirs} AS k${at}`), spec)];
       return table(await judge(place, { partitions, contract, references: { other } }))[0]?.passed;
     };
     const integer = { type: 'integer' };
@@ -130,7 +127,6 @@ describe('rules about a table', () => {
     const time = { type: 'string', format: 'date-time' };
     expect(await looked("TIMESTAMP '2020-01-01'", "DATE '2020-01-01'", time)).toBe(true);
     expect(await looked("TIMESTAMP '2020-01-01 01:00:00'", "DATE '2020-01-01'", time)).toBe(false);
-    expect(await looked('7', undefined, integer)).toBe(false);
   });
 
   it('look references up in the other source as it was known', async () => {
