@@ -48,8 +48,8 @@ export function createExtractActivities({ blobs, cache, places, sources }: Refit
     const step = extractInput(places, input.source, spec, file);
     const { output } = await runStep(cache, inspectStep, step, input);
     // The copy of a table lies on this machine only, and the table may be another when it is asked again.
-    if (spec.table) await runStep(cache, extractStep, step, input);
-    return { ...file, ...output };
+    const extracted = spec.table !== undefined && !(await runStep(cache, extractStep, step, input)).cached;
+    return { ...file, ...output, ...(extracted ? { extracted } : {}) };
   }
 
   return {

@@ -74,12 +74,14 @@ export async function extract(
   );
   const partitions = { done: 0, total: due.length };
   story.progress.partitions = partitions;
-  const fresh: Record<string, number> = {};
+  let fresh = 0;
   const extracted = await inParallel(due, PARTITIONS_AT_ONCE, async ({ source, file }) => {
     const answer = await cpu.extractPartition.executeWithOptions({ summary: file.name }, [{ ...base, source, file }]);
     partitions.done += 1;
-    if (!answer.cached) fresh[source] = (fresh[source] ?? 0) + 1;
-    return { source, partition: report.done(answer) };
+    // A table is extracted when it is looked at.
+    const cached = answer.cached && !file.extracted;
+    if (!cached) fresh += 1;
+    return { source, partition: report.done({ ...answer, cached }) };
   });
   const snapshots = await inParallel(run.sources, PARTITIONS_AT_ONCE, async (source) => {
     const own = extracted.filter((one) => one.source === source).map(({ partition }) => partition);
@@ -95,7 +97,7 @@ export async function extract(
     'quarantined',
     snapshots.reduce((sum, { quarantined }) => sum + quarantined, 0),
   );
-  report.detail('partitions', { total: due.length, extracted: Object.values(fresh).reduce((sum, n) => sum + n, 0) });
+  report.detail('partitions', { total: due.length, extracted: fresh });
   reportFindings(snapshots, report);
   return { asOf, snapshots: Object.fromEntries(snapshots.map((snapshot) => [snapshot.source, dataOf(snapshot)])) };
 }

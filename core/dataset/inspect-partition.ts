@@ -4,7 +4,7 @@ import { type ExtractInput, withSourceFile } from './source-file.ts';
 import type { SourceOrigin } from './source-files.ts';
 import { isoSql } from './time-sql.ts';
 
-export type Inspection = Omit<SourceFile, 'name' | 'sha256'>;
+export type Inspection = Omit<SourceFile, 'name' | 'sha256' | 'extracted'>;
 
 /**
  * Looks at the times a file covers, without writing anything. A row that breaks its contract is no event, but it counts for

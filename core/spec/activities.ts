@@ -68,6 +68,8 @@ export const SourceFile = Type.Object({
   /** Earliest time at which anything in the file was known; null = always. */
   knownFrom: Type.Union([Type.String(), Type.Null()]),
   newestEvent: Type.Union([Type.String(), Type.Null()]),
+  /** It was extracted when it was looked at, and was not found in the cache. */
+  extracted: Type.Optional(Type.Boolean()),
 });
 export type SourceFile = Static<typeof SourceFile>;
 

@@ -44,7 +44,8 @@ const rowsOf = (
 test('tables of PostgreSQL are run on: rows that come are new data, corrected ones do not change what was known, nor do keys that come later', async () => {
   const first = await runJson(made, ['shop', '--as-of', '2024-06-01'], env);
   expect(first).toMatchObject({ verdict: 'promoted' });
-  const { rows: before = 0 } = first.stages[0] ?? {};
+  const { rows: before = 0, details } = first.stages[0] ?? {};
+  expect(details?.partitions).toEqual({ total: 6, extracted: 6 });
   expect(before).toBeGreaterThan(2_000);
 
   await client.query(`INSERT INTO orders ${rowsOf('2024-06-01', '2024-06-30')};
@@ -53,6 +54,7 @@ test('tables of PostgreSQL are run on: rows that come are new data, corrected on
     INSERT INTO customers VALUES (99, 'insert', 20, '2024-06-05')`);
   const second = await runJson(made, ['shop', '--as-of', '2024-07-01'], env);
   expect(second.stages[0]?.rows).toBe(before + 465);
+  expect(second.stages[0]?.details?.partitions).toEqual({ total: 7, extracted: 3 });
   expect(second.model.sha256).not.toBe(first.model.sha256);
 
   const again = await runJson(made, ['shop', '--as-of', '2024-06-01'], env);
