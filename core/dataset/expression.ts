@@ -79,7 +79,11 @@ export async function expressionColumns(
     error_message?: string;
     statements?: { node: Node }[];
   };
-  if (tree.error) refuse(where, `it does not parse: ${tree.error_message?.split('\n')[0]}`);
+  if (tree.error) {
+    const word = await reservedColumn(db, sql, columns);
+    const hint = word === undefined ? '' : `; the column ${word} has the name of a word of SQL, write it as "${word}"`;
+    refuse(where, `it does not parse: ${tree.error_message?.split('\n')[0]}${hint}`);
+  }
   const select = tree.statements?.[0]?.node;
   const items = select?.select_list as Node[] | undefined;
   const [item] = items ?? [];
@@ -97,6 +101,19 @@ export async function expressionColumns(
   };
   walk(item, scope, new Set());
   return [...scope.found];
+}
+
+/** A column that the text names and SQL does not take for a name: `at`, `order`. */
+async function reservedColumn(db: DuckDb, sql: string, columns: readonly string[]): Promise<string | undefined> {
+  const bare = sql.replace(/"[^"]*"|'[^']*'/g, ' ').toLowerCase();
+  const words = new Set(bare.match(/[\p{L}_][\p{L}\d_]*/gu));
+  for (const name of columns.filter((one) => words.has(one.toLowerCase()))) {
+    const [row] = await db.rows<{ error: boolean }>(
+      `SELECT json_serialize_sql(${literal(`SELECT ${embed(name)}`)})->>'error' = 'true' AS error`,
+    );
+    if (row?.error) return name;
+  }
+  return undefined;
 }
 
 function refuse(where: string, reason: string, details: Record<string, unknown> = {}): never {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { expressionColumns } from '../../core/dataset/expression.ts';
 import { database } from './dataset.fixture.ts';
 
-const COLUMNS = ['a', 'b', 'c', 'dep_delay', 'list', 'json'];
+const COLUMNS = ['a', 'b', 'c', 'dep_delay', 'list', 'json', 'At', 'order'];
 const columns = (sql: string) =>
   database('/tmp', (db) => expressionColumns(db, sql, 'sources.flights.derive.x', COLUMNS));
 
@@ -20,6 +20,7 @@ describe('an expression', () => {
     ['a.b.c', ['a']],
     ['a -- the last word', ['a']],
     ["a AT TIME ZONE 'UTC'", ['a']],
+    ['"at" + a', ['At', 'a']],
     ['1', []],
   ])('%s uses its columns', async (sql, used) => {
     expect((await columns(sql)).sort()).toEqual([...used].sort());
@@ -32,6 +33,9 @@ describe('an expression', () => {
     ['a) FROM (SELECT 1', /single expression/],
     ['a; DROP TABLE x', /does not parse/],
     ['', /does not parse/],
+    ['at', /does not parse: .*; the column At has the name of a word of SQL, write it as "At"\.$/],
+    ['a + order', /the column order has the name of a word of SQL/],
+    ['a + "order" +', /does not parse: [^;]*$/],
     ['*', /\*/],
     ['$1', /parameters/],
     ["read_parquet('x.parquet')", /read_parquet\(\), which reads more than the row/],
