@@ -92,6 +92,5 @@ export async function makeStretches(db: DuckDb, key: readonly string[]): Promise
       if (ranks[i] === 1n) cover.clear();
     }
   });
-  for (const chunk of full) await appendNumbers(db, 'stretches', chunk, AT_ONCE);
-  await appendNumbers(db, 'stretches', columns, length);
+  await appendNumbers(db, 'stretches', [...full, columns.map((column) => column.subarray(0, length))]);
 }

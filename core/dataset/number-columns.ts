@@ -4,38 +4,51 @@ import type { DuckDb } from './duckdb.ts';
 /** Of BIGINT and TIMESTAMP (microseconds), UINTEGER, FLOAT, DOUBLE. */
 export type NumberColumn = BigInt64Array | Uint32Array | Float32Array | Float64Array;
 
-/** Reads what a query gives; none of it may be NULL. The event loop goes on between the chunks. */
+/** Reads what a query gives; none of it may be NULL. The query goes on while a chunk is read, and the event loop between them. */
 export async function streamNumbers(
   db: DuckDb,
   sql: string,
   read: (columns: NumberColumn[], length: number) => void,
 ): Promise<void> {
   const stream = await db.connection.stream(sql);
-  for (let chunk = await stream.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await stream.fetchChunk()) {
-    const columns = [];
-    for (let i = 0; i < chunk.columnCount; i++) {
-      columns.push((chunk.getColumnVector(i) as unknown as { items: NumberColumn }).items);
+  let next = stream.fetchChunk();
+  try {
+    for (let chunk = await next; chunk && chunk.rowCount > 0; chunk = await next) {
+      next = stream.fetchChunk();
+      const columns = [];
+      for (let i = 0; i < chunk.columnCount; i++) {
+        columns.push((chunk.getColumnVector(i) as unknown as { items: NumberColumn }).items);
+      }
+      read(columns, chunk.rowCount);
     }
-    read(columns, chunk.rowCount);
+  } finally {
+    // Nobody may close the connection under a fetch.
+    await next.catch(() => undefined);
   }
 }
 
 const CHUNK = 2048;
 
-/** Adds rows to a temporary table whose columns have the types of these. */
-export async function appendNumbers(db: DuckDb, table: string, columns: NumberColumn[], length: number): Promise<void> {
+/** Adds blocks of rows, columns of one length, to a temporary table whose columns have the types of these. */
+export async function appendNumbers(db: DuckDb, table: string, blocks: Iterable<NumberColumn[]>): Promise<void> {
   const { DuckDBDataChunk } = await import('@duckdb/node-api');
   const appender = await db.connection.createAppender(table, 'main', 'temp');
-  const types = columns.map((_column, i) => appender.columnType(i));
-  for (let from = 0; from < length; from += CHUNK) {
-    const chunk = DuckDBDataChunk.create(types, Math.min(CHUNK, length - from));
-    for (const [i, column] of columns.entries()) {
-      const vector = chunk.getColumnVector(i);
-      const items = (vector as unknown as { items: Float64Array }).items;
-      items.set(column.subarray(from, from + chunk.rowCount) as Float64Array);
-      vector.flush();
+  try {
+    const types = Array.from({ length: appender.columnCount }, (_type, i) => appender.columnType(i));
+    for (const columns of blocks) {
+      const length = columns[0]?.length ?? 0;
+      for (let from = 0; from < length; from += CHUNK) {
+        const chunk = DuckDBDataChunk.create(types, Math.min(CHUNK, length - from));
+        for (const [i, column] of columns.entries()) {
+          const vector = chunk.getColumnVector(i);
+          const items = (vector as unknown as { items: Float64Array }).items;
+          items.set(column.subarray(from, from + chunk.rowCount) as Float64Array);
+          vector.flush();
+        }
+        appender.appendDataChunk(chunk);
+      }
     }
-    appender.appendDataChunk(chunk);
+  } finally {
+    appender.closeSync();
   }
-  appender.closeSync();
 }

@@ -58,12 +58,13 @@ async function join(db: DuckDb, sources: SourceTables, input: SpineJoinInput): P
   const added = joined.features.filter(({ name }) => !given.includes(name));
   refuseTaken(added, has);
   // Without a time there is nothing to know: a count is not 0 but missing.
+  const names = added.map(({ name }) => identifier(name));
   const values = added.map(
-    ({ name }) => `CASE WHEN s.__at IS NOT NULL THEN f.${identifier(name)} END AS ${identifier(name)}`,
+    ({ name }) => `CASE WHEN ${file.time} IS NOT NULL THEN f.${identifier(name)} END AS ${identifier(name)}`,
   );
   const own = [...file.columns.keys()].map((name) => {
     const timed = name === 'predict_at' && to.format === 'parquet' && input.from.format === 'csv';
-    return timed ? `s.__at AS ${identifier(name)}` : `g.${identifier(name)}`;
+    return timed ? `${file.time} AS ${identifier(name)}` : `g.${identifier(name)}`;
   });
   const position = identifier(file.position);
   const { delimiter = ',', compression = 'none' } = to;
@@ -72,7 +73,7 @@ async function join(db: DuckDb, sources: SourceTables, input: SpineJoinInput): P
       ? `FORMAT csv, HEADER, DELIMITER ${literal(delimiter)}, COMPRESSION ${compression}`
       : 'FORMAT parquet, COMPRESSION zstd';
   await db.run(`COPY (SELECT ${[...own, ...values].join(', ')}
-    FROM ${file.table} g JOIN ${spine.relation} s ON g.${position} = s.${position} JOIN ${joined.relation} f ON f.__row = s.__row
+    FROM ${file.table} g JOIN (SELECT ${['__row', ...names].join(', ')} FROM ${joined.relation}) f ON f.__row = g.${position}
     ORDER BY g.${position}) TO ${literal(to.path)} (${options})`);
   const [row] = await db.rows<{ n: number }>(`SELECT count(*)::DOUBLE AS n FROM ${file.table}`);
   return { rows: row?.n ?? 0, features: joined.features, given, empty };
@@ -86,7 +87,7 @@ async function keyedSpine(
   file: SpineFile,
 ): Promise<Spine> {
   const relation = relationOf(file, [...spec.key, ...joinedBy(views)]);
-  const spine = await foreignSpine(db, { spec, views, source, table: '__joined_spine', relation });
+  const spine = await foreignSpine(db, { spec, views, source, table: '__joined_spine', relation, row: file.position });
   const has = columnFinder(file.columns.keys());
   const joined = joinedBy(views).filter((name) => has(name) === undefined);
   const lookedUp = [...joined, ...spine.fields.map(({ name }) => `__field_${name}`)];
@@ -107,13 +108,14 @@ async function keylessSpine(db: DuckDb, { spine: spec, views }: SpineJoinInput, 
   const bare = relationOf(file, joinedBy(views));
   const position = identifier(file.position);
   const filled = `(SELECT ${[position, ...fields].join(', ')} FROM (SELECT ${[position, ...typed].join(', ')} FROM ${file.table}))`;
-  const relation = `(SELECT * FROM ${bare} JOIN ${filled} USING (${position}))`;
+  const relation = fields.length > 0 ? `(SELECT * FROM ${bare} JOIN ${filled} USING (${position}))` : bare;
   const spine = await foreignSpine(db, {
     spec: { ...spec, key: [] },
     views: views.filter(isJoined),
     source,
     table: '__joined_spine',
     relation,
+    row: file.position,
   });
   const empty = outputs.filter(({ name, made }) => !made && has(name) === undefined).map(({ name }) => name);
   return { spine: { ...spine, fields: outputs.map(({ feature }) => feature) }, empty };

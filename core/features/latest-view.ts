@@ -94,17 +94,18 @@ const valuesOf = (outputs: Wanted[]) => outputs.filter(({ age }) => !age);
 async function lookUp(plan: LatestPlan, outputs: Wanted[], asked: AskedTables): Promise<string> {
   const { source, ttl, event } = plan;
   const values = valuesOf(outputs);
+  const fresh = ttl && event ? `WHERE __event >= ${horizon(plan, '__at')} - ${durationInterval(ttl)}` : '';
   const answers = await newestRows(source.db, asked, {
     sql: rowsSql(plan, outputs, asked),
     values: values.map(({ feature }): ValueKind => (feature?.kind === 'number' ? 'float' : 'any')),
     mortal: source.gone !== undefined,
+    timed: fresh !== '' || outputs.some(({ age }) => age),
   });
   const selected = outputs.map((output) => {
     const name = identifier(output.name);
     if (!output.age) return `${answers.values[values.indexOf(output)]} AS ${name}`;
     return `((epoch_us(__at) - epoch_us(__event))::DOUBLE / ${UNIT_US[output.age]})::FLOAT AS ${name}`;
   });
-  const fresh = ttl && event ? `WHERE __event >= ${horizon(plan, '__at')} - ${durationInterval(ttl)}` : '';
   return `SELECT __row, ${selected.join(', ')} FROM ${answers.from} ${fresh}`;
 }
 

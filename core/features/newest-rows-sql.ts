@@ -1,7 +1,7 @@
 /** From tables of questions and rows to a table of answers: newest-rows.ts, fed by DuckDB in slices that memory can hold. */
 import type { DuckDb } from '../dataset/duckdb.ts';
-import { appendNumbers, streamNumbers } from '../dataset/number-columns.ts';
-import { NewestRows, NO_ROW, type Numbers, type RowColumns } from './newest-rows.ts';
+import { appendNumbers, type NumberColumn, streamNumbers } from '../dataset/number-columns.ts';
+import { NewestRows, NO_ROW, type Numbers } from './newest-rows.ts';
 import { type AskedSlice, type AskedTables, readQuestions } from './questions.ts';
 
 /** A FLOAT that is never NaN, or a value of any type: such are numbered in their order, and found again by their number. */
@@ -12,10 +12,12 @@ export interface RowsThatEnter {
   sql: string;
   values: ValueKind[];
   mortal: boolean;
+  /** Whether the times of questions and of rows are wanted with the answers. */
+  timed: boolean;
 }
 
 export interface Answers {
-  /** What follows FROM: `__row`, `__at` and `__event` (TIMESTAMPs) of the questions that have an answer. */
+  /** What follows FROM: `__row`, and where wanted `__at` and `__event` (TIMESTAMPs), of the questions that have an answer. */
   from: string;
   /** SQL of each value over that. */
   values: string[];
@@ -25,6 +27,8 @@ let tables = 0;
 
 /** Of the memory that queries may hold, what questions and their answers so far may take beside it. */
 const SHARE = 1 / 8;
+/** And what rows that wait to be offered may. */
+const WAITING = 1 / 12;
 
 /** For every question, the newest row of its key that has entered and is not gone. */
 export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatEnter): Promise<Answers> {
@@ -32,27 +36,26 @@ export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatE
   const id = tables++;
   const answers = `__answers_${id}`;
   const columns = rows.values.map((kind, i) => `v${i} ${kind === 'float' ? 'FLOAT' : 'DOUBLE'}`);
-  await db.run(
-    `CREATE TEMP TABLE ${answers} (${['__row BIGINT', '__at TIMESTAMP', '__event TIMESTAMP', ...columns].join(', ')})`,
-  );
+  const asks = ['__row BIGINT', ...(rows.timed ? ['__at TIMESTAMP', '__event TIMESTAMP'] : [])];
+  await db.run(`CREATE TEMP TABLE ${answers} (${[...asks, ...columns].join(', ')})`);
   const { from, words } = await numbered(db, rows, id);
   const numbers = rows.values.map((_kind, i) => {
     return words[i] ? `coalesce(${words[i]}.code, 'nan'::DOUBLE)` : `coalesce(v${i}, 'nan'::FLOAT)`;
   });
   const times = ['__event', '__known', '__enters', ...(mortal ? ['__gone'] : [])];
   const sql = `SELECT ${['__id', ...times, ...numbers].join(', ')} FROM ${from}`;
-  const bytes = rows.values.map((kind) => (kind === 'float' ? 4 : 8));
-  const perQuestion = 20 + (mortal ? 2 : 1) * bytes.reduce((sum, size) => sum + size, 16);
+  const perQuestion = 20 + NewestRows.bytes(rows.values.length, mortal);
   const atOnce = Math.max(1, Math.floor((db.memoryBytes * SHARE) / perQuestion));
   for (let first = 0; first < asked.count; first += atOnce) {
     const slice = await readQuestions(db, asked, first, first + atOnce);
-    const newest = new NewestRows(slice, bytes, mortal);
+    const newest = new NewestRows(slice, rows.values.length, mortal, db.memoryBytes * WAITING);
     await streamNumbers(db, `${sql} WHERE __id BETWEEN ${slice.firstKey} AND ${slice.lastKey}`, (all) => {
       const [keys, events, knowns, enters, ...rest] = all as [Uint32Array, BigInt64Array, BigInt64Array, BigInt64Array];
       const gone = mortal ? (rest as BigInt64Array[]).shift() : undefined;
       newest.add({ keys, events, knowns, enters, gone, values: rest as Numbers[] });
     });
-    await append(db, answers, slice, newest.answers());
+    newest.finish();
+    await appendNumbers(db, answers, answered(slice, newest, rows));
   }
   if (words.some(Boolean)) await db.run(`DROP TABLE __rows_${id}`);
   return {
@@ -76,14 +79,26 @@ async function numbered(db: DuckDb, rows: RowsThatEnter, id: number) {
   return { from: [table, ...joins].join(' '), words };
 }
 
-/** Writes the questions of a slice that have an answer. */
-async function append(db: DuckDb, table: string, { rows, times }: AskedSlice, { events, values }: RowColumns) {
-  const columns = [rows, times, events, ...values];
+const BLOCK = 8192;
+
+/** Blocks of the questions of a slice that have an answer, with it. */
+function* answered({ rows, times }: AskedSlice, newest: NewestRows, wanted: RowsThatEnter): Iterable<NumberColumn[]> {
+  const [row, at, event] = [new BigInt64Array(BLOCK), new BigInt64Array(BLOCK), new BigInt64Array(BLOCK)];
+  const values = wanted.values.map((kind) => (kind === 'float' ? new Float32Array(BLOCK) : new Float64Array(BLOCK)));
   let length = 0;
-  for (let from = 0; from < events.length; from++) {
-    if (events[from] === NO_ROW) continue;
-    for (const column of columns) column[length] = column[from] as never;
+  const columns = [row, ...(wanted.timed ? [at, event] : []), ...values];
+  const block = () => columns.map((column) => column.subarray(0, length));
+  for (let question = 0; question < times.length; question++) {
+    const found = newest.event(question);
+    if (found === NO_ROW) continue;
+    row[length] = rows[question] as bigint;
+    at[length] = times[question] as bigint;
+    event[length] = found;
+    for (let c = 0; c < values.length; c++) (values[c] as Numbers)[length] = newest.value(question, c);
     length += 1;
+    if (length < BLOCK) continue;
+    yield block();
+    length = 0;
   }
-  await appendNumbers(db, table, columns, length);
+  yield block();
 }

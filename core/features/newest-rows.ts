@@ -16,20 +16,21 @@
  * 2n and 2n + 1, a few nodes cover a stretch: the row is offered to those, and at the end each node hands on to the two below.
  *
  * Times are DuckDB's TIMESTAMPs as they are: microseconds in 64 bits, the infinities the largest of them. Nothing is rounded.
+ *
+ * Rows name keys in any order, so that nearly every look at a question would be at memory that is far away; waiting for it was
+ * three quarters of the work. Hence rows are gathered by blocks of keys, and offered a block at a time: its questions are few
+ * enough to stay near the processor (radix partitioning, as of Boncz, Manegold and Kersten, VLDB 1999).
  */
 
 export type Numbers = Float32Array | Float64Array;
 
 /** What tells which of two rows is the newer: event, then known, then values one by one, NaN (missing) being the greatest. */
-export interface RowColumns {
+export interface EnteringRows {
+  /** Key of each row. */
+  keys: Uint32Array;
   events: BigInt64Array;
   knowns: BigInt64Array;
   values: Numbers[];
-}
-
-export interface EnteringRows extends RowColumns {
-  /** Key of each row. */
-  keys: Uint32Array;
   enters: BigInt64Array;
   /** From when on a row no longer answers; undefined where rows do not end. */
   gone: BigInt64Array | undefined;
@@ -46,64 +47,148 @@ export interface Questions {
 /** Event time of a question without an answer: no TIMESTAMP has it. */
 export const NO_ROW = -(2n ** 63n);
 
+/** A record is what tells which row is newer: event, known, then the values. That of a row goes on with key, enters, gone. */
+const [EVENT, KNOWN, VALUES] = [0, 1, 2];
+const [KEY, ENTERS, GONE] = [0, 1, 2];
+
+/** About so many questions have room in what a processor has near. */
+const BLOCK_QUESTIONS = 4096;
+/** More rows of a block than this gain nothing. */
+const BLOCK_ROWS = 16_384;
+
 export class NewestRows {
   readonly #questions: Questions;
-  readonly #best: RowColumns;
   readonly #mortal: boolean;
+  /** Lengths in words of 64 bits: of a record, and of that of a row. */
+  readonly #width: number;
+  readonly #rowWidth: number;
+  /** One memory, as times and as numbers: records of all questions (or nodes), then those of the rows of each block. */
+  readonly #times: BigInt64Array;
+  readonly #numbers: Float64Array;
+  /** Where the rows of the first block begin, how many a block has room for, and has. */
+  readonly #rowsAt: number;
+  readonly #room: number;
+  readonly #rows: Uint32Array;
+  /** Keys of a block, as a power of two. */
+  readonly #shift: number;
 
-  /** `kinds`: of each value, how many bytes it has. */
-  constructor(questions: Questions, kinds: readonly (4 | 8)[], mortal: boolean) {
-    const length = questions.times.length * (mortal ? 2 : 1);
+  /** `values`: how many a row has. `bytes`: what rows that wait may take. */
+  constructor(questions: Questions, values: number, mortal: boolean, bytes: number) {
+    const [count, keys] = [questions.times.length, questions.starts.length - 1];
     this.#questions = questions;
     this.#mortal = mortal;
-    this.#best = {
-      events: new BigInt64Array(length).fill(NO_ROW),
-      knowns: new BigInt64Array(length),
-      values: kinds.map((bytes) => (bytes === 4 ? new Float32Array(length) : new Float64Array(length))),
-    };
+    this.#width = VALUES + values;
+    this.#rowWidth = this.#width + (mortal ? GONE : ENTERS) + 1;
+    this.#shift = Math.max(0, Math.floor(Math.log2((BLOCK_QUESTIONS * keys) / Math.max(1, count))));
+    this.#rows = new Uint32Array((keys >>> this.#shift) + 1);
+    const room = Math.floor(bytes / (this.#rows.length * this.#rowWidth * 8));
+    this.#room = Math.min(BLOCK_ROWS, Math.max(1, room));
+    this.#rowsAt = count * (mortal ? 2 : 1) * this.#width;
+    this.#times = new BigInt64Array(this.#rowsAt + this.#rows.length * this.#room * this.#rowWidth);
+    this.#numbers = new Float64Array(this.#times.buffer);
+    for (let at = EVENT; at < this.#rowsAt; at += this.#width) this.#times[at] = NO_ROW;
   }
 
-  add(rows: EnteringRows): void {
-    const { times, firstKey, starts } = this.#questions;
-    const best = this.#best;
-    for (let row = 0; row < rows.keys.length; row++) {
-      const key = (rows.keys[row] as number) - firstKey;
-      const end = starts[key + 1] as number;
-      const from = firstFrom(times, starts[key] as number, end, rows.enters, row);
-      if (from === end) continue;
-      if (!rows.gone) offer(rows, row, best, from);
-      else this.#cover(rows, row, from, firstFrom(times, from, end, rows.gone, row));
+  /** Bytes that a question takes here. */
+  static bytes(values: number, mortal: boolean): number {
+    return (VALUES + values) * 8 * (mortal ? 2 : 1);
+  }
+
+  add({ keys, events, knowns, enters, gone, values }: EnteringRows): void {
+    const [times, numbers] = [this.#times, this.#numbers];
+    for (let row = 0; row < keys.length; row++) {
+      const key = (keys[row] as number) - this.#questions.firstKey;
+      const block = key >>> this.#shift;
+      const nth = this.#rows[block] as number;
+      const at = this.#rowsAt + (block * this.#room + nth) * this.#rowWidth;
+      times[at + EVENT] = events[row] as bigint;
+      times[at + KNOWN] = knowns[row] as bigint;
+      for (let c = 0; c < values.length; c++) numbers[at + VALUES + c] = (values[c] as Numbers)[row] as number;
+      const end = at + this.#width;
+      numbers[end + KEY] = key;
+      times[end + ENTERS] = enters[row] as bigint;
+      if (gone) times[end + GONE] = gone[row] as bigint;
+      this.#rows[block] = nth + 1;
+      if (nth + 1 === this.#room) this.#offerBlock(block);
     }
   }
 
-  #cover(rows: RowColumns, row: number, from: number, to: number): void {
+  #offerBlock(block: number): void {
+    const { times, starts } = this.#questions;
+    const first = this.#rowsAt + block * this.#room * this.#rowWidth;
+    const last = first + (this.#rows[block] as number) * this.#rowWidth;
+    for (let row = first; row < last; row += this.#rowWidth) {
+      const key = this.#numbers[row + this.#width + KEY] as number;
+      const end = starts[key + 1] as number;
+      const from = firstFrom(times, starts[key] as number, end, this.#times, row + this.#width + ENTERS);
+      if (from === end) continue;
+      if (!this.#mortal) this.#offer(row, from * this.#width);
+      else this.#cover(row, from, firstFrom(times, from, end, this.#times, row + this.#width + GONE));
+    }
+    this.#rows[block] = 0;
+  }
+
+  #cover(row: number, from: number, to: number): void {
     const leaves = this.#questions.times.length;
     for (let left = from + leaves, right = to + leaves; left < right; left >>= 1, right >>= 1) {
-      if (left & 1) offer(rows, row, this.#best, left++);
-      if (right & 1) offer(rows, row, this.#best, --right);
+      if (left & 1) this.#offer(row, left++ * this.#width);
+      if (right & 1) this.#offer(row, --right * this.#width);
     }
   }
 
-  /** The row that answers each question, once all were added; `NO_ROW` in `events` where none does. */
-  answers(): RowColumns {
-    const { times, starts } = this.#questions;
-    const best = this.#best;
-    if (!this.#mortal) {
-      for (let key = 0; key + 1 < starts.length; key++) {
-        const end = starts[key + 1] as number;
-        for (let at = (starts[key] as number) + 1; at < end; at++) offer(best, at - 1, best, at);
-      }
-      return best;
+  #offer(from: number, to: number): void {
+    if (!this.#isNewer(from, to)) return;
+    const [times, numbers] = [this.#times, this.#numbers];
+    times[to + EVENT] = times[from + EVENT] as bigint;
+    times[to + KNOWN] = times[from + KNOWN] as bigint;
+    for (let c = VALUES; c < this.#width; c++) numbers[to + c] = numbers[from + c] as number;
+  }
+
+  #isNewer(a: number, b: number): boolean {
+    const [times, numbers] = [this.#times, this.#numbers];
+    if (times[a + EVENT] !== times[b + EVENT]) return (times[a + EVENT] as bigint) > (times[b + EVENT] as bigint);
+    if (times[a + KNOWN] !== times[b + KNOWN]) return (times[a + KNOWN] as bigint) > (times[b + KNOWN] as bigint);
+    for (let c = VALUES; c < this.#width; c++) {
+      const [x, y] = [numbers[a + c] as number, numbers[b + c] as number];
+      if (Object.is(x, y)) continue;
+      // 0 is above -0: what answers must not depend on which came first.
+      return x === y ? Object.is(y, -0) : Number.isNaN(x) || x > y;
     }
-    for (let node = 2; node < best.events.length; node++) offer(best, node >> 1, best, node);
-    const { length } = times;
-    const leaves = <T extends BigInt64Array | Numbers>(all: T) => all.subarray(length) as T;
-    return { events: leaves(best.events), knowns: leaves(best.knowns), values: best.values.map(leaves) };
+    return false;
+  }
+
+  /** Once all rows were added: hands what each question has on to those that may have it too. */
+  finish(): void {
+    const { times, starts } = this.#questions;
+    const width = this.#width;
+    for (let block = 0; block < this.#rows.length; block++) this.#offerBlock(block);
+    if (this.#mortal) {
+      for (let node = 2; node < times.length * 2; node++) this.#offer((node >> 1) * width, node * width);
+      return;
+    }
+    for (let key = 0; key + 1 < starts.length; key++) {
+      const end = starts[key + 1] as number;
+      for (let at = (starts[key] as number) + 1; at < end; at++) this.#offer((at - 1) * width, at * width);
+    }
+  }
+
+  /** Event time of the row that answers a question, `NO_ROW` where none does. */
+  event(question: number): bigint {
+    return this.#times[this.#at(question) + EVENT] as bigint;
+  }
+
+  value(question: number, column: number): number {
+    return this.#numbers[this.#at(question) + VALUES + column] as number;
+  }
+
+  #at(question: number): number {
+    return (question + (this.#mortal ? this.#questions.times.length : 0)) * this.#width;
   }
 }
 
 /** The first of `times` in [low, high) that is not before `bounds[row]`; high where there is none. */
 function firstFrom(times: BigInt64Array, low: number, high: number, bounds: BigInt64Array, row: number): number {
+  // Here, not an argument: a bigint that is handed over is an object.
   const bound = bounds[row] as bigint;
   let [from, to] = [low, high];
   while (from < to) {
@@ -112,23 +197,4 @@ function firstFrom(times: BigInt64Array, low: number, high: number, bounds: BigI
     else to = middle;
   }
   return from;
-}
-
-function offer(from: RowColumns, i: number, to: RowColumns, j: number): void {
-  if (!isNewer(from, i, to, j)) return;
-  to.events[j] = from.events[i] as bigint;
-  to.knowns[j] = from.knowns[i] as bigint;
-  for (let c = 0; c < to.values.length; c++) (to.values[c] as Numbers)[j] = (from.values[c] as Numbers)[i] as number;
-}
-
-function isNewer(a: RowColumns, i: number, b: RowColumns, j: number): boolean {
-  if (a.events[i] !== b.events[j]) return (a.events[i] as bigint) > (b.events[j] as bigint);
-  if (a.knowns[i] !== b.knowns[j]) return (a.knowns[i] as bigint) > (b.knowns[j] as bigint);
-  for (let c = 0; c < b.values.length; c++) {
-    const [x, y] = [(a.values[c] as Numbers)[i] as number, (b.values[c] as Numbers)[j] as number];
-    if (Object.is(x, y)) continue;
-    // 0 is above -0: what answers must not depend on which came first.
-    return x === y ? Object.is(y, -0) : Number.isNaN(x) || x > y;
-  }
-  return false;
 }

@@ -13,6 +13,8 @@ export interface AskedTables {
   /** Table in order of `__id` and `__at`, with `__row`: the spine's rows whose key and time are not missing. */
   rows: string;
   count: number;
+  /** All of them, once they were read at one time: the next look-up by these keys asks them too. */
+  read?: Promise<AskedSlice>;
 }
 
 let tables = 0;
@@ -60,8 +62,13 @@ export interface AskedSlice extends Questions {
 }
 
 /** Questions [from, to) of all; those of one key may go on in the next slice. There must be one. */
-export async function readQuestions(db: DuckDb, asked: AskedTables, from: number, to: number): Promise<AskedSlice> {
-  const count = Math.min(to, asked.count) - from;
+export function readQuestions(db: DuckDb, asked: AskedTables, from: number, to: number): Promise<AskedSlice> {
+  if (from > 0 || to < asked.count) return readSlice(db, asked, from, Math.min(to, asked.count) - from);
+  asked.read ??= readSlice(db, asked, 0, asked.count);
+  return asked.read;
+}
+
+async function readSlice(db: DuckDb, asked: AskedTables, from: number, count: number): Promise<AskedSlice> {
   const [ids, times, rows] = [new Uint32Array(count), new BigInt64Array(count), new BigInt64Array(count)];
   let at = 0;
   const sql = `SELECT __id, __at, __row FROM ${asked.rows} WHERE rowid >= ${from} AND rowid < ${from + count}`;

@@ -112,6 +112,8 @@ const labelled = (keys: Expression[]) =>
 interface ForeignSpineRequest extends SpineRequest {
   /** Relation with `predict_at` (a time, UTC) and key columns, others are kept. */
   relation: string;
+  /** Its column that numbers the rows, where it has one: it is read in place then, as often as it takes, not copied. */
+  row?: string;
 }
 
 /**
@@ -119,11 +121,8 @@ interface ForeignSpineRequest extends SpineRequest {
  * are looked up by the spine's key, as they were last known at predict_at. @throws RefitError REFIT_PIPELINE_INVALID
  */
 export async function foreignSpine(db: DuckDb, request: ForeignSpineRequest): Promise<Spine> {
-  const { spec, source, table, relation } = request;
-  const given = `__given_${table}`;
-  await db.run(`CREATE OR REPLACE TEMP TABLE ${identifier(given)} AS
-  SELECT row_number() OVER () AS __row, predict_at::TIMESTAMP AS __at, * FROM ${relation}`);
-  const described = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${identifier(given)}`);
+  const { spec, source, table, relation, row } = request;
+  const described = await db.rows<{ column_name: string; column_type: string }>(`DESCRIBE SELECT * FROM ${relation}`);
   const types = new Map(described.map(({ column_name, column_type }) => [column_name, column_type]));
   const fields = await spineFields(request);
   const missing = [...joinColumns(request)].filter(([name]) => !types.has(name));
@@ -131,23 +130,24 @@ export async function foreignSpine(db: DuckDb, request: ForeignSpineRequest): Pr
     ...missing.map(([name, { sql, known }]) => ({ name, sql, known })),
     ...fields.map((field) => ({ ...field, name: `__field_${field.name}` })),
   ];
-  const joined = [identifier(given)];
+  const given = outputs.length > 0 ? `__given_${table}` : table;
+  const kind = row === undefined ? 'TABLE' : 'VIEW';
+  const number = row === undefined ? 'row_number() OVER ()' : identifier(row);
+  await db.run(`CREATE OR REPLACE TEMP ${kind} ${identifier(given)} AS
+  SELECT ${number} AS __row, predict_at::TIMESTAMP AS __at, * FROM ${relation}`);
   if (outputs.length > 0) {
     const by = Object.fromEntries(spec.key.map((name) => [name, name]));
     const keys = joinKeys(by, types, source, 'spine.key');
-    const lookups = await latestLookups(
-      { source, keys, event: undefined, outputs },
-      new SpineQuestions(identifier(given)),
-    );
-    joined.push(
-      ...lookups.map((lookup, i) => {
-        const names = identifiers(lookup.outputs.map(({ name }) => name));
-        return `LEFT JOIN (SELECT __row, ${names} FROM (${lookup.sql})) l${i} USING (__row)`;
-      }),
-    );
+    const questions = new SpineQuestions(identifier(given));
+    const lookups = await latestLookups({ source, keys, event: undefined, outputs }, questions);
+    const joined = lookups.map((lookup, i) => {
+      const names = identifiers(lookup.outputs.map(({ name }) => name));
+      return `LEFT JOIN (SELECT __row, ${names} FROM (${lookup.sql})) l${i} USING (__row)`;
+    });
+    await db.run(`CREATE OR REPLACE TEMP TABLE ${identifier(table)} AS
+      SELECT * FROM ${[identifier(given), ...joined].join('\n')}`);
+    await db.run(`DROP ${kind} ${identifier(given)}`);
   }
-  await db.run(`CREATE OR REPLACE TEMP TABLE ${identifier(table)} AS SELECT * FROM ${joined.join('\n')}`);
-  await db.run(`DROP TABLE ${identifier(given)}`);
   const columns = new Map([...types, ...missing.map(([name, { type }]) => [name, type] as const)]);
   return { relation: identifier(table), columns, fields: fields.map(({ feature }) => feature) };
 }
