@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { addressIn, type Refit } from '../core/compose/refit.ts';
 import { materializeOnline } from '../core/features/materialize.ts';
 import { onlineNamespace } from '../core/features/online-layout.ts';
-import { dataOf, isBrought } from '../core/features/online-progress.ts';
+import { dataOf, findBrought } from '../core/features/online-progress.ts';
 import { type Approval, type Due, decideVersion } from '../core/registry/decide-version.ts';
 import { versionKey } from '../core/registry/decisions.ts';
 import type { Lineage } from '../core/registry/schemas.ts';
@@ -14,7 +14,6 @@ import type { Materialization } from '../core/spec/materialization.ts';
 import type { PipelineSpec } from '../core/spec/pipeline.ts';
 import type { RunResult, Verdict } from '../core/spec/run.ts';
 import { shift } from '../core/spec/time.ts';
-import { digestOf } from '../core/store/digest.ts';
 import type { Judgement } from './evaluate.ts';
 import type { OfData } from './features.ts';
 import { heartbeating } from './run-step.ts';
@@ -100,25 +99,21 @@ export function createPromoteActivities({ blobs, objects, places, online }: Refi
 
     /**
      * Brings the online features to asOf, before anything is promoted: what changed since the last time, from where an attempt
-     * that was interrupted came to. Nothing newer is overwritten. Found done when these very snapshots were brought, and are served
-     * unless newer ones are.
+     * that was interrupted came to. Nothing newer is overwritten. Found done when these very snapshots, or newer ones, are served.
      */
     async materializeOnline({ spec, asOf, snapshots, force }: OfData): Promise<Done<Materialized>> {
       const { name, spine, features: views } = await blobs.json<PipelineSpec>(spec);
       const input = { pipeline: name, spine, views, snapshots, asOf };
       const store = online();
       const namespace = onlineNamespace(name, spine, views);
-      const mark = { view: 'run', key: digestOf({ ...input, namespace }) };
       return heartbeating('materialize-online', async (context, progress, scratch) => {
-        const stands = !force && (await isBrought(store, namespace, dataOf(asOf, snapshots)));
-        const [done] = stands ? await store.get(mark.view, [mark.key]) : [];
+        const served = force ? undefined : await findBrought(store, namespace, dataOf(asOf, snapshots), spine);
         const kept = { rows: 0, written: 0, incremental: true, resumed: 0, store: store.address };
-        if (done) return { output: { entities: Number(done.values[0]), ...kept }, cached: true };
+        if (served) return { output: { entities: served.entity.rows, ...kept }, cached: true };
         const signal = context.cancellationSignal;
         const { entities, rows, written, incremental, resumed } = await materializeOnline({ ...input, force }, store, {
           ...{ blobs, scratch: await scratch(places), signal, progress },
         });
-        await store.put(mark.view, [{ key: mark.key, values: [entities], eventAtUs: 0, knownAtUs: 0 }]);
         return { output: { ...kept, entities, rows, written, incremental, resumed }, cached: false };
       });
     },

@@ -6,6 +6,7 @@ import { type DuckDb, identifier } from '../dataset/duckdb.ts';
 import { timestampLiteral } from '../dataset/time-sql.ts';
 import type { Snapshot } from '../spec/artifacts.ts';
 import type { FeatureView, SpineSpec } from '../spec/pipeline.ts';
+import { digestOf } from '../store/digest.ts';
 import type { BlobStore } from '../store/ports.ts';
 import { checkNames } from './feature-columns.ts';
 import { changesOf, keysTable, type SourceChanges } from './online-keys.ts';
@@ -108,10 +109,11 @@ export async function materializeViews(
   }
   const writer = createOnlineWriter(db, store, books.stamp, request.signal);
   const written = await writeParts(db, writer, { store, namespace, parts, request, books });
-  const entity = { id: placeOf(namespace, books.stamp, 'entity'), features: spine.fields };
+  const id = placeOf(namespace, books.stamp, 'entity');
   const keys = parts.map((part) => part.keys);
-  const count = await writer.writeEntities(entity.id, spec.key, spine, keys);
-  await markWhole(store, entity.id);
+  const count = await writer.writeEntities(id, spec.key, spine, keys);
+  await markWhole(store, id);
+  const entity = { id, features: spine.fields, rows: count, spine: digestOf(spec) };
   const computed = views.filter((view) => view.kind === 'calendar' || view.kind === 'derived');
   const { lookups, ...done } = written;
   const published = await books.publish({ key: spec.key, entity, lookups, computed, features });

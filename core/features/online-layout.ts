@@ -52,8 +52,11 @@ export interface OnlineLayout {
   turn: number;
   /** Key columns of the spine, in order. */
   key: string[];
-  /** Spine row by its key: values of `features`, then for each look-up the key to look up (null = unknown). */
-  entity: { id: string; features: FeatureInfo[] };
+  /**
+   * Spine row by its key: values of `features`, then for each look-up the key to look up (null = unknown). `rows`: how many there
+   * are; `spine`: digest of the declaration that chose them.
+   */
+  entity: { id: string; features: FeatureInfo[]; rows: number; spine: string };
   lookups: OnlineLookup[];
   /** Views that are computed from the time and from the features before them. */
   computed: (CalendarView | DerivedView)[];
@@ -64,7 +67,7 @@ export interface OnlineLayout {
 }
 
 /** Raised when what is stored changes its shape: features of an older Refit then lie elsewhere, and are never misread. */
-const LAYOUT_VERSION = 6;
+const LAYOUT_VERSION = 7;
 
 /** Where the features of a pipeline lie; another set of views lies elsewhere, so that two versions can serve side by side. */
 export function onlineNamespace(pipeline: string, spine: SpineSpec, views: FeatureView[]): string {

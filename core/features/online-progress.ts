@@ -4,6 +4,7 @@
  * each has a number, and who takes a turn while another is under way builds on nothing of it.
  */
 import type { BlobRef, Snapshot } from '../spec/artifacts.ts';
+import type { SpineSpec } from '../spec/pipeline.ts';
 import { digestOf } from '../store/digest.ts';
 import { type OnlineLayout, readLayout, writeLayout } from './online-layout.ts';
 import { areThere, isLater, placeOf, placesOf, type Stamp, sameStamp, sweepPlaces } from './online-places.ts';
@@ -54,16 +55,22 @@ export function dataOf(asOf: string, snapshots: Record<string, Snapshot>): Mater
 }
 
 /**
- * Whether what is served was made from this very data, or is as of a later date, and all of it is there: then bringing it there
- * changes nothing.
+ * What is served, if it was made from this very data for the same entities, or is as of a later date, and all of it is there: then
+ * bringing it there changes nothing.
  */
-export async function isBrought(store: OnlineStore, namespace: string, data: MaterializedData): Promise<boolean> {
+export async function findBrought(
+  store: OnlineStore,
+  namespace: string,
+  data: MaterializedData,
+  spine: SpineSpec,
+): Promise<OnlineLayout | undefined> {
   const finished = await read<Finished>(store, FINISHED, namespace);
-  if (!finished) return false;
+  if (!finished) return undefined;
   const { turn: _, ...brought } = finished;
-  if (Date.parse(brought.asOf) <= Date.parse(data.asOf) && digestOf(brought) !== digestOf(data)) return false;
+  if (Date.parse(brought.asOf) <= Date.parse(data.asOf) && digestOf(brought) !== digestOf(data)) return undefined;
   const layout = await readLayout(store, namespace);
-  return layout !== undefined && (await areThere(store, placesOf(layout)));
+  if (layout?.entity.spine !== digestOf(spine)) return undefined;
+  return (await areThere(store, placesOf(layout))) ? layout : undefined;
 }
 
 /** Opens the books for one materialisation. `anew`: a token that sets a forced one apart from those before it. */

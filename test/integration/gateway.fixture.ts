@@ -117,7 +117,7 @@ async function route(blobs: BlobStore, { model, version }: VersionManifest): Pro
 async function writeFeatures(store: OnlineStore, model: string): Promise<void> {
   const namespace = onlineNamespace(model, SPINE, VIEWS);
   const timesAt = (iso: string) => ({ eventAtUs: Date.parse(iso) * 1000, knownAtUs: Date.parse(iso) * 1000 });
-  const entity = { id: `${namespace}/entity`, features: FEATURES.slice(0, 2) };
+  const entity = { id: `${namespace}/entity`, features: FEATURES.slice(0, 2), rows: 2, spine: 'any' };
   const weather = {
     ...{
       id: `${namespace}/weather`,
