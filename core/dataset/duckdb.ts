@@ -1,4 +1,4 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import { RefitError } from '../spec/errors.ts';
 
 /** How much of the machine a query may take. */
@@ -17,6 +17,8 @@ export interface DuckDb {
   run(sql: string): Promise<void>;
   /** Row objects; for small results only (46 s for 3M × 20, against 1 s by column). */
   rows<Row extends Record<string, unknown>>(sql: string): Promise<Row[]>;
+  /** The result of a query as it comes, never in memory as a whole; fails where the query fails on its way. */
+  chunks(sql: string): AsyncGenerator<DuckDBDataChunk>;
   readonly connection: DuckDBConnection;
   /** What it may hold before it spills; who holds rows beside it keeps in proportion. */
   readonly memoryBytes: number;
@@ -51,6 +53,7 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
         options.signal?.throwIfAborted();
         await connection.run(sql);
       },
+      chunks: (sql) => chunks(connection, sql, options.signal),
       rows: async <Row>(sql: string) => (await connection.runAndReadAll(sql)).getRowObjectsJS() as Row[],
     });
   } catch (error) {
@@ -61,6 +64,28 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
     connection.closeSync();
     instance.closeSync();
   }
+}
+
+/** DuckDB's own stream just ends where its query fails or is interrupted, and one that is left holds the database's memory until it is collected. */
+async function* chunks(connection: DuckDBConnection, sql: string, signal: AbortSignal | undefined) {
+  const { ResultReturnType } = await import('@duckdb/node-api');
+  const stream = await connection.stream(sql);
+  let ended = false;
+  try {
+    for (let chunk = await stream.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await stream.fetchChunk())
+      yield chunk;
+    ended = true;
+  } finally {
+    if (!ended) {
+      connection.interrupt();
+      await stream.fetchChunk();
+    }
+  }
+  if (stream.returnType !== ResultReturnType.INVALID) return;
+  signal?.throwIfAborted();
+  // The stream does not tell why; the same query, its rows thrown away, does.
+  await connection.run(`EXPLAIN ANALYZE ${sql}`);
+  throw new Error('A query broke off before its end.');
 }
 
 /** REFIT_MEMORY: `2GB` unless set. @throws RefitError REFIT_USAGE when it is no amount of memory */

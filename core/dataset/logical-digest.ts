@@ -22,14 +22,10 @@ export async function logicalDigest(
   const line = columns.map((column) => valueText(identifier(column))).join(` || `);
   const order = [...orderBy.map((column) => `${identifier(column)} NULLS FIRST`), '__line'].join(', ');
   const keys = orderBy.map(identifier).join(', ');
-  const result = await db.connection.stream(
+  const lines = db.chunks(
     `SELECT __line FROM (SELECT ${keys === '' ? '' : `${keys}, `}${line} AS __line FROM ${relationSql}) ORDER BY ${order}`,
   );
-  for (;;) {
-    const chunk = await result.fetchChunk();
-    if (!chunk || chunk.rowCount === 0) break;
-    hash.update(`${chunk.getColumnValues(0).join('\n')}\n`);
-  }
+  for await (const chunk of lines) hash.update(`${chunk.getColumnValues(0).join('\n')}\n`);
   return hash.digest('hex');
 }
 

@@ -84,7 +84,7 @@ export function createOnlineWriter(
       const columns = [...key.map((name) => `s.${identifier(name)}::VARCHAR`), ...fields, ...parts];
       const starts = lookups.map((_, i) => key.length + fields.length + lookups.slice(0, i).flat().length);
       let entities = 0;
-      for await (const chunk of chunks(db, `SELECT ${columns.join(', ')} FROM ${spine.relation} s`)) {
+      for await (const chunk of db.chunks(`SELECT ${columns.join(', ')} FROM ${spine.relation} s`)) {
         signal?.throwIfAborted();
         const packed = (chunk.getRows() as StoredValue[][]).flatMap((row): OnlineRow[] => {
           const entity = entityKey(texts(row, 0, key.length));
@@ -121,7 +121,7 @@ async function* keyedRows(db: DuckDb, sql: string, part: OnlinePart, asOfUs: num
   const done = ({ id, key }: { id: number; key: string }): KeyedRows => {
     return { id, key, values: keeper.packed(), newest: keeper.newestUs, isEmpty: keeper.isEmpty };
   };
-  for await (const chunk of chunks(db, sql)) {
+  for await (const chunk of db.chunks(sql)) {
     const numbers = (column: number) => (chunk.getColumnVector(column) as unknown as { items: Float64Array }).items;
     const [ids, events, knowns] = [numbers(0), numbers(1), numbers(2)];
     const keys = part.keys.map((_key, i) => chunk.getColumnVector(LEADING + i));
@@ -151,11 +151,4 @@ function reader(chunk: DuckDBDataChunk, column: number, text: boolean): (row: nu
   if (text) return (row) => vector.getItem(row) as string | null;
   const { items } = vector as unknown as { items: Float64Array };
   return (row) => (Number.isNaN(items[row]) ? null : (items[row] as number));
-}
-
-/** The result of a query as it comes: it is never in memory as a whole. */
-async function* chunks(db: DuckDb, sql: string): AsyncGenerator<DuckDBDataChunk> {
-  const result = await db.connection.stream(sql);
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk())
-    yield chunk;
 }

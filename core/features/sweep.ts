@@ -90,9 +90,7 @@ async function answer(db: DuckDb, writer: DuckDBConnection, request: Sweep, tabl
       }
     }
   };
-  const stream = await db.connection.stream(movesSql(request));
-  for (let chunk = await stream.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await stream.fetchChunk())
-    read(chunk);
+  for await (const chunk of db.chunks(movesSql(request))) read(chunk);
   out.flush();
   appender.closeSync();
 }
