@@ -89,7 +89,8 @@ function latestAnswer(
       for (let i = 0; i < columns.length; i++) {
         const column = columns[i] as FeatureColumn;
         const unit = ages[i];
-        if (unit) column[place] = ageOf(unit, atUs, eventUs);
+        // Before all time is no age.
+        if (unit) column[place] = eventUs === -Infinity ? Number.NaN : ageOf(unit, atUs, eventUs);
         else if (column instanceof Float64Array) column[place] = kept.number(own++, row);
         else column[place] = kept.text(own++, row);
       }

@@ -37,7 +37,7 @@ export interface OnlineSample {
  */
 export const sampleOnlineParity = defineStep<OnlineParityInput, OnlineSample>({
   name: 'sample-online-parity',
-  version: 2,
+  version: 3,
   natives: ['duckdb'],
   source: import.meta.url,
   run: (input, context) => withSources(input, context, (db, sources) => compare(db, sources, input, context)),

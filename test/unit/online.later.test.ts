@@ -153,6 +153,21 @@ describe('what is read later than it was written', () => {
     expect(await online(early, ['t0'])).toEqual(await joinOffline(bench, early, ['t0']));
   });
 
+  test('has no age where the row that answers happened before all time', async () => {
+    const views: FeatureView[] = [
+      {
+        ...{ kind: 'latest', name: 'l_old', source: 'trips', by: { town: 'town' }, on: 'leaves' },
+        fields: [{ name: 'o_bus', expr: 'bus' }],
+        age: [{ name: 'o_age', unit: 'd' }],
+      },
+    ];
+    const trips: Trip[] = [-Infinity, 12].map((leaves, i) => ({ town: 'oslo', bus: 7 + i, leaves, delay: 1 }));
+    const asked = { views, trips, buses: [], written: 10, read: [11, 13] };
+    const answers = await online(asked, ['t1']);
+    expect(answers[0]).toEqual([{ o_bus: 7, o_age: null }]);
+    expect(answers).toEqual(await joinOffline(bench, asked, ['t1']));
+  });
+
   test('is what a join at the time of reading gives, over what was known at the time of writing', async () => {
     await fc.assert(
       fc.asyncProperty(
