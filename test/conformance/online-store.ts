@@ -191,12 +191,18 @@ async function race({ elsewhere }: OnlineStoreFixture, plans: object[]): Promise
     const args = ['--import', 'tsx', script, module, factory, argument, JSON.stringify(plan)];
     return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   });
-  const ready = children.map((child) => once(child.stdout, 'data'));
-  for (const said of await Promise.all(ready)) expect(String(said[0])).toBe('ready\n');
-  const done = children.map(async (child) => {
-    const [said] = await Promise.all([once(child.stdout, 'data'), once(child, 'exit')]);
-    return Number(String(said[0]));
-  });
-  for (const child of children) child.stdin.write('go\n');
-  return (await Promise.all(done)).reduce((sum, count) => sum + count, 0);
+  // One that fails tells why on standard error, and says nothing here.
+  const says = async (child: (typeof children)[number]) => {
+    const ended = once(child, 'close').then(() => Promise.reject(new Error('A process that writes ended early.')));
+    const [said] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer];
+    return String(said);
+  };
+  try {
+    expect(await Promise.all(children.map(says))).toEqual(children.map(() => 'ready\n'));
+    const written = children.map(says);
+    for (const child of children) child.stdin.write('go\n');
+    return (await Promise.all(written)).reduce((sum, count) => sum + Number(count), 0);
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+  }
 }
