@@ -70,14 +70,24 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
 async function* chunks(connection: DuckDBConnection, sql: string, signal: AbortSignal | undefined) {
   const { ResultReturnType } = await import('@duckdb/node-api');
   const stream = await connection.stream(sql);
+  // The query goes on while who asked looks at a chunk.
+  const fetch = () => {
+    const chunk = stream.fetchChunk();
+    chunk.catch(() => undefined);
+    return chunk;
+  };
+  let next = fetch();
   let ended = false;
   try {
-    for (let chunk = await stream.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await stream.fetchChunk())
+    for (let chunk = await next; chunk && chunk.rowCount > 0; chunk = await next) {
+      next = fetch();
       yield chunk;
+    }
     ended = true;
   } finally {
     if (!ended) {
       connection.interrupt();
+      await next;
       await stream.fetchChunk();
     }
   }

@@ -4,26 +4,18 @@ import type { DuckDb } from './duckdb.ts';
 /** Of BIGINT and TIMESTAMP (microseconds), UINTEGER, FLOAT, DOUBLE. */
 export type NumberColumn = BigInt64Array | Uint32Array | Float32Array | Float64Array;
 
-/** Reads what a query gives; none of it may be NULL. The query goes on while a chunk is read, and the event loop between them. */
+/** Reads what a query gives; none of it may be NULL. The event loop goes on between the chunks. */
 export async function streamNumbers(
   db: DuckDb,
   sql: string,
   read: (columns: NumberColumn[], length: number) => void,
 ): Promise<void> {
-  const stream = await db.connection.stream(sql);
-  let next = stream.fetchChunk();
-  try {
-    for (let chunk = await next; chunk && chunk.rowCount > 0; chunk = await next) {
-      next = stream.fetchChunk();
-      const columns = [];
-      for (let i = 0; i < chunk.columnCount; i++) {
-        columns.push((chunk.getColumnVector(i) as unknown as { items: NumberColumn }).items);
-      }
-      read(columns, chunk.rowCount);
+  for await (const chunk of db.chunks(sql)) {
+    const columns = [];
+    for (let i = 0; i < chunk.columnCount; i++) {
+      columns.push((chunk.getColumnVector(i) as unknown as { items: NumberColumn }).items);
     }
-  } finally {
-    // Nobody may close the connection under a fetch.
-    await next.catch(() => undefined);
+    read(columns, chunk.rowCount);
   }
 }
 
