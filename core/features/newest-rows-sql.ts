@@ -25,10 +25,10 @@ export interface Answers {
 
 let tables = 0;
 
-/** Of the memory that queries may hold, what questions and their answers so far may take beside it. */
-const SHARE = 1 / 8;
-/** And what rows that wait to be offered may. */
-const WAITING = 1 / 12;
+/** Of the memory that queries may hold, what may be taken beside it: by questions with their answers so far, and by rows that wait. */
+const [ASKED, WAITING] = [1 / 8, 1 / 12];
+/** More than one array may have is of no use. */
+const BYTES_AT_MOST = 2 ** 30;
 
 /** For every question, the newest row of its key that has entered and is not gone. */
 export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatEnter): Promise<Answers> {
@@ -44,11 +44,12 @@ export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatE
   });
   const times = ['__event', '__known', '__enters', ...(mortal ? ['__gone'] : [])];
   const sql = `SELECT ${['__id', ...times, ...numbers].join(', ')} FROM ${from}`;
+  const bytesFor = (share: number) => Math.min(BYTES_AT_MOST, db.memoryBytes * share);
   const perQuestion = 20 + NewestRows.bytes(rows.values.length, mortal);
-  const atOnce = Math.max(1, Math.floor((db.memoryBytes * SHARE) / perQuestion));
+  const atOnce = Math.max(1, Math.floor(bytesFor(ASKED) / perQuestion));
   for (let first = 0; first < asked.count; first += atOnce) {
     const slice = await readQuestions(db, asked, first, first + atOnce);
-    const newest = new NewestRows(slice, rows.values.length, mortal, db.memoryBytes * WAITING);
+    const newest = new NewestRows(slice, rows.values.length, mortal, bytesFor(WAITING));
     await unordered(db, () =>
       streamNumbers(db, `${sql} WHERE __id BETWEEN ${slice.firstKey} AND ${slice.lastKey}`, (all) => {
         const [keys, events, knowns, enters, ...rest] = all as [
