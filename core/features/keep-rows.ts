@@ -90,16 +90,6 @@ export class RowKeeper {
     return this.#rows === 0 && !this.#tile;
   }
 
-  /** Microseconds of the newest row that happened; undefined where there is none. */
-  get newestUs(): number | undefined {
-    let happened = this.#tile?.lastUs ?? -Infinity;
-    for (let row = this.#rows - 1; row >= 0 && happened === -Infinity; row--) {
-      const eventUs = this.#numbers[row * this.#width] as number;
-      if (eventUs <= this.#asOfUs) happened = eventUs;
-    }
-    return Number.isFinite(happened) ? happened : undefined;
-  }
-
   /** As the store takes them. */
   packed(): StoredValue[] {
     const [rows, width] = [this.#rows, this.#width];

@@ -14,6 +14,7 @@ import { type OnlineLookup, onlineNamespace, readLayout } from './online-layout.
 import { type OnlinePart, onlineParts } from './online-parts.ts';
 import { areThere, markWhole, placeOf } from './online-places.ts';
 import { dataOf, type Progress, startProgress } from './online-progress.ts';
+import { newestEventSql } from './online-rows-sql.ts';
 import type { OnlineStore } from './online-store.ts';
 import { createOnlineWriter } from './online-writer.ts';
 import { type FeatureContext, withSources } from './open-sources.ts';
@@ -157,15 +158,22 @@ async function writeParts(
     const id = base?.id ?? placeOf(namespace, stamp, lookup.part);
     const before = writer.counts.rows;
     const of = { part, id, place, changes: base && changes, books, progress: request.progress };
-    const written = await writeChanged(db, writer, of);
+    const already = await writeChanged(db, writer, of);
     if (!base) await markWhole(store, id);
-    resumed += written.resumed;
-    const newest = [base?.newestUs, written.newestUs].filter((us) => us !== undefined && us !== null);
-    const rows = written.resumed + writer.counts.rows - before;
+    resumed += already;
+    const rows = already + writer.counts.rows - before;
     const size = base ? { ...base.size, since: base.size.since + rows } : { whole: rows, since: 0 };
-    lookups.push({ ...lookup, id, size, newestUs: newest.length > 0 ? Math.max(...newest) : null });
+    const newestUs = await newestEvent(db, part, request.asOf, base?.newestUs ?? null);
+    lookups.push({ ...lookup, id, size, newestUs });
   }
   return { lookups, incremental, resumed };
+}
+
+/** Looks first where it was last: it seldom goes back. */
+async function newestEvent(db: DuckDb, part: OnlinePart, asOf: string, sinceUs: number | null): Promise<number | null> {
+  const [row] = await db.rows<{ newest: number | null }>(newestEventSql(part, asOf, sinceUs));
+  const newest = row?.newest ?? null;
+  return newest === null && sinceUs !== null ? newestEvent(db, part, asOf, null) : newest;
 }
 
 /** Rows of keys that expired are never asked for again, and go only with their place. */
@@ -183,22 +191,20 @@ interface ChangedPart {
   progress: FeatureContext['progress'];
 }
 
-/** Writes the keys of a part that have to be, from where an earlier attempt was interrupted. */
+/** Writes the keys of a part that have to be, from where an earlier attempt was interrupted. @returns how many that had written */
 async function writeChanged(
   db: DuckDb,
   writer: ReturnType<typeof createOnlineWriter>,
   { part, id, place, changes, books, progress }: ChangedPart,
-): Promise<{ newestUs: number | undefined; resumed: number }> {
+): Promise<number> {
   const { table, keys } = await keysTable(db, part, place, changes);
-  const reached = await books.of(id);
-  let newestUs = reached.newestUs;
+  const fromId = await books.of(id);
   await writer.writePart({
-    ...{ part, id, keys: table, fromId: reached.nextId, empty: changes !== undefined },
-    async written(nextId, own) {
-      newestUs = own === undefined ? newestUs : Math.max(newestUs ?? own, own);
-      await books.reached(id, nextId, newestUs);
+    ...{ part, id, keys: table, fromId, empty: changes !== undefined },
+    async written(nextId) {
+      await books.reached(id, nextId);
       progress?.({ view: part.lookup.view, keys: Math.min(nextId, keys), of: keys });
     },
   });
-  return { newestUs, resumed: Math.min(reached.nextId, keys) };
+  return Math.min(fromId, keys);
 }

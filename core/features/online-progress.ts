@@ -22,9 +22,9 @@ export interface Progress {
   before: { data: MaterializedData; layout: OnlineLayout } | undefined;
   /** What an attempt before this one published, and died before it could say that all is done. */
   published: OnlineLayout | undefined;
-  /** How far the rows of a place came: keys before `nextId` are written, `newestUs` is the newest event among them. */
-  of(place: string): Promise<{ nextId: number; newestUs: number | undefined }>;
-  reached(place: string, nextId: number, newestUs: number | undefined): Promise<void>;
+  /** How far the rows of a place came: keys before this one are written. */
+  of(place: string): Promise<number>;
+  reached(place: string, nextId: number): Promise<void>;
   /**
    * Makes the layout what is served, and clears what it supersedes. An older one than what is served meanwhile changes nothing.
    * @returns false where another was published that this one does not build on: everything has to be written
@@ -93,12 +93,10 @@ export async function startProgress(
     published: layout && sameStamp(layout, stamp) ? layout : undefined,
     async of(place) {
       const [row] = await store.get(reached, [keyOf(place)]);
-      const [nextId = 0, newestUs = null] = (row?.values ?? []) as [number?, (number | null)?];
-      return { nextId, newestUs: newestUs ?? undefined };
+      return Number(row?.values[0] ?? 0);
     },
-    async reached(place, nextId, newestUs) {
-      const values = [nextId, newestUs ?? null];
-      await store.put(reached, [{ key: keyOf(place), values, eventAtUs: nextId, knownAtUs: 0 }]);
+    async reached(place, nextId) {
+      await store.put(reached, [{ key: keyOf(place), values: [nextId], eventAtUs: nextId, knownAtUs: 0 }]);
     },
     async publish(made) {
       const served = await readLayout(store, namespace);

@@ -34,6 +34,23 @@ export function keptRowsSql(part: OnlinePart, keys: string, asOf: string, fromId
   ORDER BY ${['q.__id', '__event', '__known', ...ties].join(', ')}`;
 }
 
+/**
+ * The newest event that happened by asOf and was known then, whether or not it still counts: microseconds as `newest`; NULL where
+ * there is none from `sinceUs` on.
+ */
+export function newestEventSql(part: OnlinePart, asOf: string, sinceUs: number | null): string {
+  const { source, event, known, keys, lookup } = part;
+  const now = timestampLiteral(asOf);
+  const until = lookup.read.kind === 'latest' ? ahead(now, lookup.read.aheadUs) : now;
+  const conditions = [
+    ...[source.good, `${known} <= ${now}`, `isfinite(${event})`, `${event} <= ${until}`],
+    ...keys.map(({ sourceSql }) => `${sourceSql} IS NOT NULL`),
+    ...(source.gone ? [`${source.gone} > ${now}`] : []),
+    ...(sinceUs === null ? [] : [`${event} >= make_timestamp(${sinceUs})`]),
+  ];
+  return `SELECT epoch_us(max(${event}))::DOUBLE AS newest FROM ${source.relation} WHERE ${conditions.join(' AND ')}`;
+}
+
 /** Rows that a question at asOf or later can see. */
 function seenLater({ lookup: { read } }: OnlinePart, now: string): string {
   if (read.kind === 'latest') {

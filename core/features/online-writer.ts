@@ -26,8 +26,8 @@ export interface WritePart {
   fromId: number;
   /** Keys without rows are written too: they may have had some before. */
   empty: boolean;
-  /** Told when all keys before an id are in the store, with the newest event among the last of them (microseconds). */
-  written(nextId: number, newestUs: number | undefined): Promise<void>;
+  /** Told when all keys before an id are in the store. */
+  written(nextId: number): Promise<void>;
 }
 
 /** Writes into an online store, for one materialisation: its rows replace those of an earlier date, then of an earlier turn. */
@@ -48,27 +48,25 @@ export function createOnlineWriter(
     counts,
     /** The kept rows of each key, as of asOf. */
     async writePart({ part, id: view, keys, fromId, empty, written }: WritePart): Promise<void> {
-      let newestUs: number | undefined;
       let batch: OnlineRow[] = [];
       let bytes = 0;
       // One batch is on its way while the next one is gathered.
       let underWay = Promise.resolve();
-      const write = async (rows: OnlineRow[], nextId: number, newest: number | undefined) => {
+      const write = async (rows: OnlineRow[], nextId: number) => {
         await put(view, rows);
-        await written(nextId, newest);
+        await written(nextId);
       };
       const flush = async (nextId: number) => {
         await underWay;
         signal?.throwIfAborted();
-        underWay = write(batch, nextId, newestUs);
+        underWay = write(batch, nextId);
         // Thrown where it is awaited.
         underWay.catch(() => undefined);
-        [batch, bytes, newestUs] = [[], 0, undefined];
+        [batch, bytes] = [[], 0];
       };
       for await (const gathered of keyedRows(db, keptRowsSql(part, keys, asOf, fromId), part, asOfUs)) {
-        for (const { id, key, values, newest, isEmpty } of gathered) {
+        for (const { id, key, values, isEmpty } of gathered) {
           if (isEmpty && !empty) continue;
-          if (newest !== undefined) newestUs = Math.max(newestUs ?? newest, newest);
           batch.push({ key, values, ...times });
           for (const value of values) bytes += value instanceof Uint8Array ? value.byteLength : 0;
           if (batch.length >= BATCH_KEYS || bytes >= BATCH_BYTES) await flush(id + 1);
@@ -108,8 +106,6 @@ interface KeyedRows {
   id: number;
   key: string;
   values: StoredValue[];
-  /** Event time of the newest row that happened. */
-  newest: number | undefined;
   isEmpty: boolean;
 }
 
@@ -119,7 +115,7 @@ async function* keyedRows(db: DuckDb, sql: string, part: OnlinePart, asOfUs: num
   const keeper = new RowKeeper(part.lookup, asOfUs);
   let current: { id: number; key: string } | undefined;
   const done = ({ id, key }: { id: number; key: string }): KeyedRows => {
-    return { id, key, values: keeper.packed(), newest: keeper.newestUs, isEmpty: keeper.isEmpty };
+    return { id, key, values: keeper.packed(), isEmpty: keeper.isEmpty };
   };
   for await (const chunk of db.chunks(sql)) {
     const numbers = (column: number) => (chunk.getColumnVector(column) as unknown as { items: Float64Array }).items;

@@ -2,10 +2,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MaterializeInput, materializeOnline } from '../../core/features/materialize.ts';
+import { readLayout } from '../../core/features/online-layout.ts';
 import type { OnlineRow, OnlineStore } from '../../core/features/online-store.ts';
 import { readFeatures } from '../../core/features/read-features.ts';
 import type { BlobRef } from '../../core/spec/artifacts.ts';
 import { RefitError } from '../../core/spec/errors.ts';
+import type { FeatureView } from '../../core/spec/pipeline.ts';
 import { iso } from './features.fixture.ts';
 import {
   anyTrip,
@@ -86,6 +88,41 @@ describe('materialising what changed', () => {
     const more = await materialize(store, [...trips, { town: 'oslo', bus: 1, leaves: 10, delay: 1, part: 1 }], 12);
     expect(more).toMatchObject({ incremental: true, written: more.entities + 3 });
     expect(await materialize(store, trips, 12, { force: 'once' })).toMatchObject({ incremental: false });
+  });
+
+  test('tells the newest event of each view, also where it was known before it happened, or is gone', async () => {
+    const store = bench.openStore();
+    const aggregate = [{ name: 'n', fn: 'count' as const }];
+    const by = { town: 'town' };
+    const views: FeatureView[] = [
+      { kind: 'window', name: 'left', source: 'trips', by, over: '5h', on: 'leaves', aggregate },
+      {
+        ...{ kind: 'latest', name: 'arrived', source: 'trips', by, on: 'arrives', ttl: '2h' },
+        fields: [{ name: 'late', expr: 'delay' }],
+      },
+      {
+        kind: 'latest',
+        name: 'bus',
+        source: 'buses',
+        by: { bus: 'number' },
+        fields: [{ name: 'seats', expr: 'seats' }],
+      },
+    ];
+    const trips: Trip[] = [3, 12, 14].map((leaves) => ({ town: 'oslo', bus: 1, leaves, delay: 1, part: leaves % 3 }));
+    const newestAt = async (hour: number, some: Trip[], more: Partial<MaterializeInput> = {}) => {
+      const { namespace, incremental } = await materialize(store, some, hour, { views, ...more });
+      const newest = (await readLayout(store, namespace))?.lookups.map(({ newestUs }) => newestUs);
+      return {
+        incremental,
+        newest: newest?.map((us) => (us === null ? null : (us / 1e6 - Date.parse(iso(0)) / 1e3) / 3600)),
+      };
+    };
+    expect(await newestAt(10, trips)).toEqual({ incremental: false, newest: [3, 5, null] });
+    expect(await newestAt(13, trips)).toEqual({ incremental: true, newest: [12, 5, null] });
+    expect(await newestAt(16, trips)).toEqual({ incremental: true, newest: [14, 16, null] });
+    // A file that is corrected has them no more.
+    expect(await newestAt(17, trips.slice(0, 2))).toEqual({ incremental: true, newest: [12, 14, null] });
+    expect(await newestAt(17, [], { force: 'all' })).toEqual({ incremental: false, newest: [null, null, null] });
   });
 
   test('finds the keys that lie there already, in whatever order the columns of a key are written down', async () => {
