@@ -94,7 +94,7 @@ const valuesOf = (outputs: Wanted[]) => outputs.filter(({ age }) => !age);
 async function lookUp(plan: LatestPlan, outputs: Wanted[], asked: AskedTables): Promise<string> {
   const { source, ttl, event } = plan;
   const values = valuesOf(outputs);
-  const fresh = ttl && event ? `WHERE __event >= ${horizon(plan, '__at')} - ${durationInterval(ttl)}` : '';
+  const fresh = ttl && event ? `WHERE ${happened(plan)} >= ${horizon(plan, '__at')} - ${durationInterval(ttl)}` : '';
   const answers = await newestRows(source.db, asked, {
     sql: rowsSql(plan, outputs, asked),
     values: values.map(({ feature }): ValueKind => (feature?.kind === 'number' ? 'float' : 'any')),
@@ -104,7 +104,7 @@ async function lookUp(plan: LatestPlan, outputs: Wanted[], asked: AskedTables): 
   const selected = outputs.map((output) => {
     const name = identifier(output.name);
     if (!output.age) return `${answers.values[values.indexOf(output)]} AS ${name}`;
-    return `((epoch_us(__at) - epoch_us(__event))::DOUBLE / ${UNIT_US[output.age]})::FLOAT AS ${name}`;
+    return `((epoch_us(__at) - epoch_us(${happened(plan)}))::DOUBLE / ${UNIT_US[output.age]})::FLOAT AS ${name}`;
   });
   return `SELECT __row, ${selected.join(', ')} FROM ${answers.from} ${fresh}`;
 }
@@ -112,28 +112,31 @@ async function lookUp(plan: LatestPlan, outputs: Wanted[], asked: AskedTables): 
 const aheadSql = ({ ahead }: LatestPlan) => `INTERVAL ${ahead ? durationSeconds(ahead) : 0} SECOND`;
 
 /** The latest event time that may answer a question. */
-const horizon = (plan: LatestPlan, at: string) => (plan.ahead ? `${at} + ${aheadSql(plan)}` : at);
+const horizon = (plan: LatestPlan, at: string) => (plan.ahead ? `(${at} + ${aheadSql(plan)})` : at);
+
+/** When a row of `rowsSql` really happened. */
+const happened = (plan: LatestPlan) => horizon(plan, '__event');
 
 /**
  * The rows with a good contract that were known by asOf and whose key is asked about, with its number, times, and values `v0`, …,
- * without those that have expired for all questions.
+ * without those that have expired for all questions. Those that count ahead of their time happen that much earlier here.
  */
 function rowsSql(plan: LatestPlan, outputs: Wanted[], asked: AskedTables): string {
   const { source, keys, event, ttl } = plan;
   const { gone, relation, good } = source;
+  const time = event ? `${event.sql}::TIMESTAMP` : "'-infinity'::TIMESTAMP";
   const columns = [
     ...keys.map(({ sourceSql }, i) => `${sourceSql} AS __k${i}`),
-    `${event ? `${event.sql}::TIMESTAMP` : "'-infinity'::TIMESTAMP"} AS __event`,
+    `${plan.ahead ? `${time} - ${aheadSql(plan)}` : time} AS __event`,
     `${knownSql(knownOf(plan, outputs))} AS __known`,
-    `greatest(${plan.ahead ? `__event - ${aheadSql(plan)}` : '__event'}, __known) AS __enters`,
     ...(gone ? [`${gone} AS __gone`] : []),
     ...valuesOf(outputs).map(({ sql }, i) => `${sql} AS v${i}`),
   ];
-  const oldest = `${horizon(plan, `(SELECT min(__at) FROM ${asked.rows})`)} - ${ttl ? durationInterval(ttl) : ''}`;
+  const oldest = horizon(plan, `(SELECT min(__at) FROM ${asked.rows})`);
   const conditions = [
-    `__event IS NOT NULL AND __enters <= ${timestampLiteral(source.asOf)}`,
-    ...(gone ? ['__enters < __gone'] : []),
-    ...(ttl && event ? [`__event >= ${oldest}`] : []),
+    `__event IS NOT NULL AND greatest(__event, __known) <= ${timestampLiteral(source.asOf)}`,
+    ...(gone ? ['greatest(__event, __known) < __gone'] : []),
+    ...(ttl && event ? [`${happened(plan)} >= ${oldest} - ${durationInterval(ttl)}`] : []),
   ];
   return `SELECT q.__id, f.* EXCLUDE (${keys.map((_key, i) => `__k${i}`).join(', ')})
     FROM (SELECT ${columns.join(',\n      ')} FROM ${relation} WHERE ${good}) f

@@ -8,7 +8,7 @@ import { type AskedSlice, type AskedTables, readQuestions } from './questions.ts
 export type ValueKind = 'float' | 'any';
 
 export interface RowsThatEnter {
-  /** SELECT of `__id`, `__event`, `__known`, `__enters`, `__gone` (where rows are mortal) and values `v0`, `v1`, … */
+  /** SELECT of `__id`, `__event`, `__known`, `__gone` (where rows are mortal) and values `v0`, `v1`, … */
   sql: string;
   values: ValueKind[];
   mortal: boolean;
@@ -42,7 +42,7 @@ export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatE
   const numbers = rows.values.map((_kind, i) => {
     return words[i] ? `coalesce(${words[i]}.code, 'nan'::DOUBLE)` : `coalesce(v${i}, 'nan'::FLOAT)`;
   });
-  const times = ['__event', '__known', '__enters', ...(mortal ? ['__gone'] : [])];
+  const times = ['__event', '__known', ...(mortal ? ['__gone'] : [])];
   const sql = `SELECT ${['__id', ...times, ...numbers].join(', ')} FROM ${from}`;
   const bytesFor = (share: number) => Math.min(BYTES_AT_MOST, db.memoryBytes * share);
   const perQuestion = 20 + NewestRows.bytes(rows.values.length, mortal);
@@ -52,14 +52,9 @@ export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatE
     const newest = new NewestRows(slice, rows.values.length, mortal, bytesFor(WAITING));
     await unordered(db, () =>
       streamNumbers(db, `${sql} WHERE __id BETWEEN ${slice.firstKey} AND ${slice.lastKey}`, (all) => {
-        const [keys, events, knowns, enters, ...rest] = all as [
-          Uint32Array,
-          BigInt64Array,
-          BigInt64Array,
-          BigInt64Array,
-        ];
+        const [keys, events, knowns, ...rest] = all as [Uint32Array, BigInt64Array, BigInt64Array];
         const gone = mortal ? (rest as BigInt64Array[]).shift() : undefined;
-        newest.add({ keys, events, knowns, enters, gone, values: rest as Numbers[] });
+        newest.add({ keys, events, knowns, gone, values: rest as Numbers[] });
       }),
     );
     newest.finish();

@@ -31,7 +31,6 @@ export interface EnteringRows {
   events: BigInt64Array;
   knowns: BigInt64Array;
   values: Numbers[];
-  enters: BigInt64Array;
   /** From when on a row no longer answers; undefined where rows do not end. */
   gone: BigInt64Array | undefined;
 }
@@ -47,9 +46,9 @@ export interface Questions {
 /** Event time of a question without an answer: no TIMESTAMP has it. */
 export const NO_ROW = -(2n ** 63n);
 
-/** A record is what tells which row is newer: event, known, then the values. That of a row goes on with key, enters, gone. */
+/** A record is what tells which row is newer: event, known, then the values. That of a row goes on with key, gone. */
 const [EVENT, KNOWN, VALUES] = [0, 1, 2];
-const [KEY, ENTERS, GONE] = [0, 1, 2];
+const [KEY, GONE] = [0, 1];
 
 /** About so many questions have room in what a processor has near. */
 const BLOCK_QUESTIONS = 4096;
@@ -78,7 +77,7 @@ export class NewestRows {
     this.#questions = questions;
     this.#mortal = mortal;
     this.#width = VALUES + values;
-    this.#rowWidth = this.#width + (mortal ? GONE : ENTERS) + 1;
+    this.#rowWidth = this.#width + (mortal ? GONE : KEY) + 1;
     this.#shift = Math.max(0, Math.floor(Math.log2((BLOCK_QUESTIONS * keys) / Math.max(1, count))));
     this.#rows = new Uint32Array((keys >>> this.#shift) + 1);
     const room = Math.floor(bytes / (this.#rows.length * this.#rowWidth * 8));
@@ -94,7 +93,7 @@ export class NewestRows {
     return (VALUES + values) * 8 * (mortal ? 2 : 1);
   }
 
-  add({ keys, events, knowns, enters, gone, values }: EnteringRows): void {
+  add({ keys, events, knowns, gone, values }: EnteringRows): void {
     const [times, numbers] = [this.#times, this.#numbers];
     for (let row = 0; row < keys.length; row++) {
       const key = (keys[row] as number) - this.#questions.firstKey;
@@ -106,7 +105,6 @@ export class NewestRows {
       for (let c = 0; c < values.length; c++) numbers[at + VALUES + c] = (values[c] as Numbers)[row] as number;
       const end = at + this.#width;
       numbers[end + KEY] = key;
-      times[end + ENTERS] = enters[row] as bigint;
       if (gone) times[end + GONE] = gone[row] as bigint;
       this.#rows[block] = nth + 1;
       if (nth + 1 === this.#room) this.#offerBlock(block);
@@ -120,7 +118,8 @@ export class NewestRows {
     for (let row = first; row < last; row += this.#rowWidth) {
       const key = this.#numbers[row + this.#width + KEY] as number;
       const end = starts[key + 1] as number;
-      const from = firstFrom(times, starts[key] as number, end, this.#times, row + this.#width + ENTERS);
+      const happened = (this.#times[row + EVENT] as bigint) >= (this.#times[row + KNOWN] as bigint);
+      const from = firstFrom(times, starts[key] as number, end, this.#times, row + (happened ? EVENT : KNOWN));
       if (from === end) continue;
       if (!this.#mortal) this.#offer(row, from * this.#width);
       else this.#cover(row, from, firstFrom(times, from, end, this.#times, row + this.#width + GONE));

@@ -23,7 +23,6 @@ const row: fc.Arbitrary<Row> = fc.record({
 });
 const question = fc.record({ key: fc.integer({ min: 0, max: 2 }), at: instant });
 
-const later = (a: bigint, b: bigint) => (a > b ? a : b);
 const order = (a: bigint | number, b: bigint | number) => (a === b ? 0 : a < b ? -1 : 1);
 /** As a total order: -0, 0, 1.5, missing. */
 const rank = (x: number) => (Number.isNaN(x) ? 3 : Object.is(x, -0) ? 0 : x === 0 ? 1 : 2);
@@ -44,7 +43,6 @@ function ask(rows: Row[], asked: { key: number; at: bigint }[], mortal: boolean,
       keys: Uint32Array.from(chunk, ({ key }) => key + 7),
       events: BigInt64Array.from(chunk, ({ event }) => event),
       knowns: BigInt64Array.from(chunk, ({ known }) => known),
-      enters: BigInt64Array.from(chunk, ({ event, known }) => later(event, known)),
       gone: mortal ? BigInt64Array.from(chunk, ({ gone }) => gone) : undefined,
       values: [Float32Array.from(chunk, (one) => one.values[0]), Float64Array.from(chunk, (one) => one.values[1])],
     });
