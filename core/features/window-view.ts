@@ -114,46 +114,57 @@ export async function windowSql(plan: WindowPlan, spine: string): Promise<{ name
 
 let tables = 0;
 
-/** In a table: what all views sort and add up would have to be held at once, were it part of the query that joins them. */
+/** In tables: what all of it sorts and adds up would have to be held at once, were it one query. */
 async function summedSql(plan: WindowPlan, sums: Measure[], spine: string) {
   if (sums.length === 0) return [];
-  const table = `__sums_${tables++}`;
-  await plan.source.db.run(`CREATE TEMP TABLE ${table} AS ${sumsSql(plan, sums, spine)}`);
+  const { db } = plan.source;
+  const [table, totals] = [`__sums_${tables}`, `__totals_${tables++}`];
+  await db.run(`CREATE TEMP TABLE ${totals} AS ${totalsSql(plan, sums, spine)}`);
+  const match = plan.keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
+  const results = sums.map(({ aggregate: { name, fn } }, i) => `${resultSql(fn, i)}::FLOAT AS ${identifier(name)}`);
+  await db.run(`CREATE TEMP TABLE ${table} AS SELECT s.__row, ${results.join(', ')}
+    FROM ${spine} s ASOF LEFT JOIN ${totals} e ON ${match} AND s.__at >= e.__time`);
+  await db.run(`DROP TABLE ${totals}`);
   return [{ names: sums.map(({ aggregate: { name } }) => name), sql: `SELECT * FROM ${table}` }];
 }
 
-function sumsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
+/** By key, in the order of time: `__time` and what the rows that count from then on add up to. */
+function totalsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
   const k = plan.keys.map((_key, i) => `__k${i}`);
-  // Each measure has its own time of entering, because each expression is known at its own time.
   const parts = sums.map((measure, i) => ({
     measure,
     i,
+    enters: entersSql(plan, measure),
     columns: sumColumns(measure.aggregate.fn).map((name) => `__${name}${i}`),
   }));
   const columns = parts.flatMap((part) => part.columns);
-  const moves = parts.flatMap((part) =>
+  // What becomes known at one time enters as one row.
+  const times = [...new Set(parts.map(({ enters }) => enters))];
+  const moves = times.flatMap((time, t) =>
     ([1, -1] as const).map((sign) => {
-      const own = new Map(part.columns.map((column) => [column, moveSql(column, part.i, sign)]));
-      const values = columns.map((column) => `${own.get(column) ?? '0::HUGEINT'} AS ${column}`);
-      return `SELECT ${k.join(', ')}, ${sign === 1 ? `__enters${part.i}` : '__leaves'} AS __time, ${values.join(', ')}
-      FROM facts WHERE __enters${part.i} < __leaves AND __enters${part.i} <= ${timestampLiteral(plan.source.asOf)} AND __value${part.i} IS NOT NULL
-        ${sign === 1 ? '' : 'AND isfinite(__leaves)'}`;
+      const entering = parts.filter(({ enters }) => enters === time);
+      const values = parts.flatMap((part) =>
+        part.columns.map(
+          (column) => `${entering.includes(part) ? moveSql(column, part.i, sign) : 0}::HUGEINT AS ${column}`,
+        ),
+      );
+      return `SELECT ${k.join(', ')}, ${sign === 1 ? `__enters${t}` : '__leaves'} AS __time, ${values.join(', ')}
+      FROM facts WHERE __enters${t} < __leaves AND __enters${t} <= ${timestampLiteral(plan.source.asOf)}
+        AND (${entering.map(({ i }) => `__value${i} IS NOT NULL`).join(' OR ')}) ${sign === 1 ? '' : 'AND isfinite(__leaves)'}`;
     }),
   );
-  const match = plan.keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
-  // Where every row leaves, a key's sums end at nothing, and one run over all keys is the quicker one.
-  const partition = Number.isFinite(plan.overSeconds) ? '' : `PARTITION BY ${k.join(', ')} `;
-  const order = [...(partition === '' ? k : []), '__time'].join(', ');
-  return `WITH ${factsCte(plan, sums, spine)}, moves AS (${moves.join(' UNION ALL ')}
+  const inOrder = [...k, '__time'].join(', ');
+  // Where every row leaves, a key's sums end at nothing: one run over all keys holds no more than the row it is at.
+  const running = Number.isFinite(plan.overSeconds)
+    ? `(SELECT * FROM steps ORDER BY ${inOrder}) WINDOW running AS (ROWS UNBOUNDED PRECEDING)`
+    : `steps WINDOW running AS (PARTITION BY ${k.join(', ')} ORDER BY __time ROWS UNBOUNDED PRECEDING)`;
+  return `WITH ${factsCte(plan, sums, times, spine)}, moves AS (${moves.join(' UNION ALL ')}
   ), steps AS (
     SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) AS ${column}`).join(', ')}
     FROM moves GROUP BY ${k.join(', ')}, __time
-  ), totals AS (
-    SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) OVER running AS ${column}`).join(', ')}
-    FROM steps WINDOW running AS (${partition}ORDER BY ${order} ROWS UNBOUNDED PRECEDING)
   )
-  SELECT s.__row, ${parts.map((part) => `${resultSql(part.measure.aggregate.fn, part.i)}::FLOAT AS ${identifier(part.measure.aggregate.name)}`).join(', ')}
-  FROM ${spine} s ASOF LEFT JOIN totals e ON ${match} AND s.__at >= e.__time`;
+  SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) OVER running AS ${column}`).join(', ')}
+  FROM ${running}`;
 }
 
 /** Running totals that an aggregate needs: n rows, s sum, q sum of squares. */
@@ -162,13 +173,15 @@ function sumColumns(fn: Aggregate['fn']): string[] {
   return fn === 'std' ? ['n', 's', 'q'] : ['n', 's'];
 }
 
+/** When a measure of a row counts from. */
+const entersSql = (plan: WindowPlan, measure: Measure) =>
+  `greatest(${eventSql(plan)}, ${measuresKnown(plan, [measure])})`;
+
 function moveSql(column: string, i: number, sign: 1 | -1): string {
-  const value = column.startsWith('__n')
-    ? '1::HUGEINT'
-    : column.startsWith('__s')
-      ? `__value${i}`
-      : `__value${i} * __value${i}`;
-  return sign === 1 ? value : `-(${value})`;
+  const value = `__value${i}`;
+  if (column.startsWith('__n')) return `CASE WHEN ${value} IS NULL THEN 0 ELSE ${sign} END`;
+  const added = column.startsWith('__s') ? value : `${value} * ${value}`;
+  return `coalesce(${sign === 1 ? added : `-(${added})`}, 0)`;
 }
 
 /** From exact totals to the value, over `e`. */
@@ -186,14 +199,13 @@ function resultSql(fn: Aggregate['fn'], i: number): string {
   return `CASE WHEN ${n} > 1 THEN sqrt(greatest(${about} - ${rest} * ${rest} / ${n}::DOUBLE, 0) / (${n}::DOUBLE - 1)) / ${scale} END`;
 }
 
-/** Rows of the source that some row of the spine can see, with key, times, and per measure: value, time of entering. */
-function factsCte(plan: WindowPlan, measures: Measure[], spine: string): string {
+/** Rows of the source that some row of the spine can see, with key, when they count from and leave, and the value of each measure. */
+function factsCte(plan: WindowPlan, measures: Measure[], times: string[], spine: string): string {
   const { source, keys } = plan;
-  const columns = measures.flatMap(({ aggregate: { fn }, sql }, i) => {
-    const value = fn === 'count' ? sql : `round((${sql}) * ${scaleOf(fn)})::HUGEINT`;
-    const known = measuresKnown(plan, measures.slice(i, i + 1));
-    return [`greatest(${eventSql(plan)}, ${known}) AS __enters${i}`, `${value} AS __value${i}`];
+  const values = measures.map(({ aggregate: { fn }, sql }, i) => {
+    return `${fn === 'count' ? sql : `round((${sql}) * ${scaleOf(fn)})::HUGEINT`} AS __value${i}`;
   });
+  const columns = [...times.map((time, t) => `${time} AS __enters${t}`), ...values];
   return `raw AS (
     SELECT ${keys.map(({ sourceSql }, i) => `${sourceSql} AS __k${i}`).join(', ')}, ${eventSql(plan)} AS __event,
       ${leavesSql(plan)} AS __leaves,

@@ -44,8 +44,13 @@ const VIEWS: FeatureView[] = [
   },
 ];
 
+const SUMS = (['count', 'sum', 'avg', 'std', 'share'] as const).map((fn) => ({
+  ...{ name: fn, fn },
+  expr: fn === 'share' ? 'x > 7' : 'x',
+}));
+
 /** Joins with so much memory. @returns digest of the result, and how many bytes lay on disk at most */
-function join(memory: string) {
+function join(memory: string, views = VIEWS) {
   return withDuckDb({ scratch, memory }, async (db) => {
     const shape = {
       key: ['UBIGINT', '__known_0'],
@@ -71,7 +76,7 @@ function join(memory: string) {
     for (const source of sources.values()) source.db = { ...db, run, memoryBytes: db.memoryBytes / 8 };
     const { relation, features } = await joinViews({
       spine: { relation: 'spine', columns, fields: [] },
-      views: VIEWS,
+      views,
       sources,
     });
     await run(`CREATE TEMP TABLE joined AS SELECT * FROM ${relation}`);
@@ -86,4 +91,11 @@ test('a join that needs more memory than it may have spills to disk, takes the q
   const tight = await join('128MB');
   expect(tight.spilled).toBeGreaterThan(1e6);
   expect(tight.digest).toBe(ample.digest);
+}, 120_000);
+
+test('sums of a window need no more memory for more rows', async () => {
+  const views: FeatureView[] = [{ ...VIEW, kind: 'window', name: 's', over: '20h', aggregate: SUMS }];
+  const tight = await join('96MB', views);
+  expect(tight.spilled).toBeGreaterThan(1e6);
+  expect(tight.digest).toBe((await join('4GB', views)).digest);
 }, 120_000);
