@@ -50,13 +50,11 @@ export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatE
   for (let first = 0; first < asked.count; first += atOnce) {
     const slice = await readQuestions(db, asked, first, first + atOnce);
     const newest = new NewestRows(slice, rows.values.length, mortal, bytesFor(WAITING));
-    await unordered(db, () =>
-      streamNumbers(db, `${sql} WHERE __id BETWEEN ${slice.firstKey} AND ${slice.lastKey}`, (all) => {
-        const [keys, events, knowns, ...rest] = all as [Uint32Array, BigInt64Array, BigInt64Array];
-        const gone = mortal ? (rest as BigInt64Array[]).shift() : undefined;
-        newest.add({ keys, events, knowns, gone, values: rest as Numbers[] });
-      }),
-    );
+    await streamNumbers(db, `${sql} WHERE __id BETWEEN ${slice.firstKey} AND ${slice.lastKey}`, (all) => {
+      const [keys, events, knowns, ...rest] = all as [Uint32Array, BigInt64Array, BigInt64Array];
+      const gone = mortal ? (rest as BigInt64Array[]).shift() : undefined;
+      newest.add({ keys, events, knowns, gone, values: rest as Numbers[] });
+    });
     newest.finish();
     await appendNumbers(db, answers, answered(slice, newest, rows));
   }
@@ -65,16 +63,6 @@ export async function newestRows(db: DuckDb, asked: AskedTables, rows: RowsThatE
     from: [answers, ...words.map((table, i) => (table ? `LEFT JOIN ${table} ON ${table}.code = v${i}` : ''))].join(' '),
     values: words.map((table, i) => (table ? `${table}.value` : `nullif(v${i}, 'nan'::FLOAT)`)),
   };
-}
-
-/** Runs queries whose rows may come in any order: a seventh of the time of a join. */
-async function unordered(db: DuckDb, read: () => Promise<void>): Promise<void> {
-  await db.run('SET preserve_insertion_order = false');
-  try {
-    await read();
-  } finally {
-    await db.connection.run('SET preserve_insertion_order = true');
-  }
 }
 
 /** Tables of the values that are no numbers, each with its number in their order (a newer row is told by greater values too). */
