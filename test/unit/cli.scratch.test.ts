@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test, vi } from 'vitest';
 import { withScratch } from '../../cli/features/with-scratch.ts';
+import { reportError } from '../../cli/report-error.ts';
 import { isAbandoned } from '../../core/store/process-identity.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -44,4 +45,23 @@ test('the scratch of a command bears its name, so that what a killed one leaves 
   expect(isAbandoned(ofTheDead, 0)).toBe(true);
   expect(existsSync(scratch)).toBe(false);
   await rm(root, { recursive: true, force: true });
+});
+
+test.each([
+  ['EROFS', 'REFIT_STORE_UNWRITABLE'],
+  ['EACCES', 'REFIT_STORE_UNWRITABLE'],
+  ['ENOSPC', 'REFIT_STORE_FULL'],
+])('%s in a folder of the project is told as %s, with the place', (system, code) => {
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const error = Object.assign(new Error(`${system}: symlink`), {
+    code: system,
+    path: 'x',
+    dest: '/p/.refit/stack.lock',
+  });
+  try {
+    expect(reportError(error)).toBe(1);
+    expect(told.mock.calls.join()).toMatch(new RegExp(`${code}: .*/p/.refit/stack.lock`));
+  } finally {
+    told.mockRestore();
+  }
 });
