@@ -105,10 +105,12 @@ async function keylessSpine(db: DuckDb, { spine: spec, views }: SpineJoinInput, 
     return `try_cast(${identifier(has(name) ?? name)} AS ${source.types.get(name)}) AS ${identifier(name)}`;
   });
   const fields = outputs.map(({ name, sql }) => `${sql} AS ${identifier(`__field_${name}`)}`);
-  const bare = relationOf(file, joinedBy(views));
+  const by = joinedBy(views);
+  const given = by.map((name, i) => `${identifier(has(name) ?? name)} AS __by_${i}`);
   const position = identifier(file.position);
-  const filled = `(SELECT ${[position, ...fields].join(', ')} FROM (SELECT ${[position, ...typed].join(', ')} FROM ${file.table}))`;
-  const relation = fields.length > 0 ? `(SELECT * FROM ${bare} JOIN ${filled} USING (${position}))` : bare;
+  const row = [position, '__time AS predict_at', ...by.map((name, i) => `__by_${i} AS ${identifier(name)}`), ...fields];
+  const relation = `(SELECT ${row.join(', ')}
+    FROM (SELECT ${[position, `${file.time} AS __time`, ...given, ...typed].join(', ')} FROM ${file.table}))`;
   const spine = await foreignSpine(db, {
     spec: { ...spec, key: [] },
     views: views.filter(isJoined),
