@@ -12,6 +12,9 @@ export interface DuckDbOptions {
   memory?: string;
 }
 
+/** Each thread holds rows of its own, which no other query or writer gets: with less memory one thread comes further. */
+const LEAST_FOR_TWO = 500e6;
+
 /** One in-memory DuckDB with UTC as its zone. */
 export interface DuckDb {
   run(sql: string): Promise<void>;
@@ -34,7 +37,7 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
   const memory = options.memory ?? memoryLimit(process.env.REFIT_MEMORY);
   const instance = await DuckDBInstance.create(':memory:', {
     temp_directory: options.scratch,
-    threads: String(options.threads ?? 2),
+    threads: String(options.threads ?? (bytesOf(memory) < LEAST_FOR_TWO ? 1 : 2)),
     memory_limit: memory,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',

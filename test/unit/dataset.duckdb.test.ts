@@ -51,3 +51,12 @@ test('who leaves a query on its way may ask another', async () => {
   });
   expect(last).toEqual([{ n: 7 }]);
 });
+
+// Beside what two threads hold of a sort, nobody could write the answers of a look-up: joins with 128MB came to no end.
+test.each([
+  ['128MB', 1],
+  ['2GB', 2],
+])('with %s the threads are %i', async (memory, threads) => {
+  const [row] = await withDuckDb({ scratch, memory }, (db) => db.rows("SELECT current_setting('threads')::INT AS n"));
+  expect(row).toEqual({ n: threads });
+});
