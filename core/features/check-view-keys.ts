@@ -57,7 +57,7 @@ async function checkView(
   const spine = await keysSpine(db, part, at, sample);
   const { relation } = await joinViews({ spine, views: [view], sources });
   const names = part.keys.map(({ spineColumn }) => spineColumn);
-  const texts = names.map((name, i) => `s.${identifier(name)}::VARCHAR AS __key_${i}`);
+  const texts = names.map((_name, i) => `s.__key_${i}::VARCHAR AS __key_${i}`);
   const rows = await db.rows<Record<string, OnlineValue>>(
     `SELECT ${texts.join(', ')}, f.* FROM ${spine.relation} s JOIN ${relation} f USING (__row) ORDER BY __row`,
   );
@@ -79,18 +79,24 @@ async function checkView(
   return rows.length;
 }
 
-/** Keys of the view's rows, those that do not count any more among them, as a spine that asks about all at one time. */
+/**
+ * Keys of the view's rows, those that do not count any more among them, as a spine that asks about all at one time: in the types of
+ * the pipeline's own, and as `__key_<i>` as they are stored. A key that those types cannot hold is never asked for.
+ */
 async function keysSpine(db: DuckDb, { keys, source }: OnlinePart, at: string, sample: number): Promise<Spine> {
-  const columns = keys.map(({ sourceSql, spineColumn }) => `${sourceSql} AS ${identifier(spineColumn)}`);
-  const present = keys.map(({ sourceSql }) => `${sourceSql} IS NOT NULL`);
-  const texts = keys.map(({ spineColumn }) => `${identifier(spineColumn)}::VARCHAR`);
+  const columns = keys.map(
+    ({ sourceSql, spineColumn, spineType }, i) =>
+      `${sourceSql} AS __key_${i}, try_cast(${sourceSql} AS ${spineType}) AS ${identifier(spineColumn)}`,
+  );
+  const asked = keys.map(({ spineSql }, i) => `${spineSql} = s.__key_${i}`);
+  const texts = keys.map((_key, i) => `__key_${i}::VARCHAR`);
   await db.run(`CREATE OR REPLACE TEMP TABLE __checked_keys AS
     SELECT row_number() OVER () AS __row, ${timestampLiteral(at)} AS __at, *
-    FROM (SELECT DISTINCT ${columns.join(', ')} FROM ${source.relation} WHERE ${present.join(' AND ')})
+    FROM (SELECT DISTINCT ${columns.join(', ')} FROM ${source.relation}) s WHERE ${asked.join(' AND ')}
     ORDER BY md5(concat_ws('\\n', ${texts.join(', ')})), ${texts.join(', ')} LIMIT ${sample}`);
   return {
     relation: '__checked_keys',
-    columns: new Map(keys.map(({ spineColumn, type }) => [spineColumn, type])),
+    columns: new Map(keys.map(({ spineColumn, spineType }) => [spineColumn, spineType])),
     fields: [],
   };
 }

@@ -3,14 +3,14 @@ import { identifier } from '../dataset/duckdb.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { Expression, SourceTable } from './source-table.ts';
 
-/** One pair of columns. Both SQL sides have the same type; `spineSql` is over `s`. */
+/** One pair of columns. Both SQL sides have the same type, and are as text the key of the online store; `spineSql` is over `s`. */
 export interface KeyPair {
   spineColumn: string;
+  /** Of that column. */
+  spineType: string;
   source: Expression;
   sourceSql: string;
   spineSql: string;
-  /** The type both are compared in; as text it is the key of the online store. */
-  type: string;
 }
 
 /**
@@ -45,13 +45,7 @@ export function joinKeys(
     };
     const type = commonType(...types) ?? refuse();
     const [spineSql, sourceSql] = inType(type, [`s.${identifier(spineColumn)}`, column.sql], types);
-    return {
-      spineColumn,
-      source: column,
-      sourceSql,
-      spineSql,
-      type,
-    };
+    return { spineColumn, spineType, source: column, sourceSql, spineSql };
   });
 }
 

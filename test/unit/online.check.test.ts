@@ -4,7 +4,7 @@ import { packKept } from '../../core/features/kept-rows.ts';
 import { materializeOnline } from '../../core/features/materialize.ts';
 import { entityKey, readLayout } from '../../core/features/online-layout.ts';
 import type { OnlineStore } from '../../core/features/online-store.ts';
-import { iso } from './features.fixture.ts';
+import { iso, rowsSql, type Shape, time } from './features.fixture.ts';
 import { createOnlineBench, INPUT, type OnlineBench, type Trip } from './online.fixture.ts';
 
 let bench: OnlineBench;
@@ -80,6 +80,27 @@ test('where nobody is to come the keys of the views are compared all the same', 
   expect(checked.same).toBe(false);
   const last = checked.views.find(({ view }) => view === 'last');
   expect(last?.example).toEqual({ key: { bus: '1' }, feature: 'last_delay', offline: null, online: 99 });
+});
+
+test('keys that the source writes in another way than the spine are compared as the spine asks for them', async () => {
+  const views = INPUT.views.filter(({ name }) => name === 'of_bus');
+  const types = ['VARCHAR', 'INTEGER', 'VARCHAR', 'TIMESTAMP', 'TIMESTAMP', 'TIMESTAMP', 'TIMESTAMP'];
+  const columns = ['number', 'seats', 'color', '__known_0', '__known_1', '__event_at', '__bad_known_at'];
+  const bus = (number: string) => [number, '40', "'red'", time(0), time(0), time(null), time(Infinity)];
+  const shape = {
+    ...{ number: ['VARCHAR', '__known_0'], seats: ['INTEGER', '__known_0'] },
+    color: ['VARCHAR', '__known_1'],
+  } satisfies Shape;
+  const buses = rowsSql(columns, types, ["'1.0'", "'2.0'", "'a bus'"].map(bus));
+  const snapshots = {
+    ...(await bench.publishTrips(trips, [])),
+    buses: await bench.publish('buses', shape, [buses]),
+  };
+  const of = { ...INPUT, views, pipeline: 'texts', snapshots };
+  const store = bench.openStore();
+  await materializeOnline({ ...of, asOf: iso(10) }, store, bench.context());
+  const checked = await checkOnline({ ...of, at: iso(10), sample: 10 }, store, bench.context());
+  expect(checked.views).toEqual([{ view: 'of_bus', compared: 6 + 2 * 3, differing: 0, example: null }]);
 });
 
 test('nothing materialised, or a time before it, is said', async () => {
