@@ -94,7 +94,9 @@ function resumeCommand(exit: Exit): Command {
     .action(async (name: string, { json }: Options) => {
       const status = await steer(name, async ({ places, stack }, { schedule, pipeline }) => {
         // The note is the declared one again; a pipeline that is broken by now can be resumed all the same.
-        const declared = await loadPipeline(places.pipelines, pipeline).then(declaredSchedules, () => []);
+        const declared = await loadPipeline(places.pipelines, pipeline)
+          .then(declaredSchedules)
+          .catch(() => []);
         const note = declared.find(({ scheduleId }) => scheduleId === schedule)?.state?.note;
         await stack.client.schedule.getHandle(schedule).unpause(note ?? 'resumed');
       });

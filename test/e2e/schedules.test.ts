@@ -118,6 +118,10 @@ describe('what pipelines declare becomes what the server has', () => {
     expect(errorOf(refused)).toMatchObject({ code: 'REFIT_SCHEDULE_INVALID' });
     expect(errorOf(refused).message).toContain('hour "25" is not within 0 to 23');
     expect((await statusOf('weekly'))?.when).toBe('30 6 * * 1-5');
+    // What is on the server can be steered all the same.
+    await declare('weekly', { every: '1mo' });
+    await json(ScheduleStatus, ['schedules', 'pause', 'weekly']);
+    expect(await json(ScheduleStatus, ['schedules', 'resume', 'weekly'])).toMatchObject({ paused: false });
     const unknown = await refit(project, ['schedules', 'pause', 'nobody', '--json'], services.env);
     expect(errorOf(unknown)).toMatchObject({ code: 'REFIT_SCHEDULE_UNKNOWN' });
     const misspelt = await refit(project, ['schedules', 'apply', 'weakly', '--prune', '--json'], services.env);
