@@ -33,7 +33,7 @@ const SAMPLE = 40_000;
 /** @throws RefitError REFIT_EXPRESSION_INVALID, REFIT_PIPELINE_INVALID */
 export const exploreData = defineStep<ExploreDataInput, { figures: BlobRef }>({
   name: 'explore-data',
-  version: 1,
+  version: 2,
   natives: ['duckdb'],
   source: import.meta.url,
   run: async (input, context) => ({

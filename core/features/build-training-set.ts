@@ -38,7 +38,7 @@ export interface TrainingSetInput {
  */
 export const buildTrainingSet = defineStep<TrainingSetInput, TrainingSet>({
   name: 'build-training-set',
-  version: 2,
+  version: 3,
   natives: ['duckdb'],
   source: import.meta.url,
   run: writeTrainingSet,
