@@ -13,7 +13,7 @@ export interface AskedTables {
   /** Table in order of `__id` and `__at`, with `__row`: the spine's rows whose key and time are not missing. */
   rows: string;
   count: number;
-  /** All of them, once they were read at one time: the next look-up by these keys asks them too. */
+  /** All of them, once they were read at one time, until others are asked for: the next look-up by these keys asks them too. */
   read?: Promise<AskedSlice>;
 }
 
@@ -21,7 +21,7 @@ let tables = 0;
 
 export class SpineQuestions {
   readonly #spine: string;
-  readonly #byKeys = new Map<string, Promise<AskedTables>>();
+  readonly #byKeys = new Map<string, AskedTables>();
 
   /** `spine`: table with `__row`, `__at` (TIMESTAMP) and the key columns. */
   constructor(spine: string) {
@@ -32,13 +32,13 @@ export class SpineQuestions {
     return this.#spine;
   }
 
-  byKeys(db: DuckDb, keys: readonly KeyPair[]): Promise<AskedTables> {
+  async byKeys(db: DuckDb, keys: readonly KeyPair[]): Promise<AskedTables> {
     const id = keys.map(({ spineSql }) => spineSql).join(', ');
-    const known = this.#byKeys.get(id);
-    if (known) return known;
-    const made = askedTables(db, keys, this.#spine);
-    this.#byKeys.set(id, made);
-    return made;
+    const asked = this.#byKeys.get(id) ?? (await askedTables(db, keys, this.#spine));
+    this.#byKeys.set(id, asked);
+    // Those of all keys together may be more than memory holds.
+    for (const other of this.#byKeys.values()) if (other !== asked) delete other.read;
+    return asked;
   }
 }
 
