@@ -59,9 +59,12 @@ interface ViewParts {
   features: FeatureInfo[];
 }
 
-/** A digest of the features is part of the name: rows of another set of them are never read as these. */
-function partName(view: string, features: FeatureInfo[]): string {
-  return `${view}/${digestOf(features).slice(0, 8)}`;
+/**
+ * A digest of the features, and of how keys become text, is part of the name: rows of another set of them, or under keys of another
+ * type of the spine, are never read as these.
+ */
+function partName(view: string, features: FeatureInfo[], keys: KeyPair[]): string {
+  return `${view}/${digestOf([features, keys.map(({ sourceSql }) => sourceSql)]).slice(0, 8)}`;
 }
 
 async function latestParts(
@@ -76,7 +79,7 @@ async function latestParts(
     const kept = outputs.filter(({ age }) => !age);
     return {
       lookup: {
-        part: partName(view.name, features),
+        part: partName(view.name, features, keys),
         view: view.name,
         features,
         absent: features.map(() => null),
@@ -108,7 +111,7 @@ async function windowParts(
     const features = measures.map(({ feature }) => feature);
     return {
       lookup: {
-        part: partName(view.name, features),
+        part: partName(view.name, features, plan.keys),
         view: view.name,
         features,
         absent: measures.map(({ aggregate: { fn } }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),

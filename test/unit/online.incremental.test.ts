@@ -8,7 +8,7 @@ import { readFeatures } from '../../core/features/read-features.ts';
 import type { BlobRef } from '../../core/spec/artifacts.ts';
 import { RefitError } from '../../core/spec/errors.ts';
 import type { FeatureView } from '../../core/spec/pipeline.ts';
-import { iso } from './features.fixture.ts';
+import { iso, type Shape } from './features.fixture.ts';
 import {
   anyTrip,
   createOnlineBench,
@@ -123,6 +123,26 @@ describe('materialising what changed', () => {
     // A file that is corrected has them no more.
     expect(await newestAt(17, trips.slice(0, 2))).toEqual({ incremental: true, newest: [12, 14, null] });
     expect(await newestAt(17, [], { force: 'all' })).toEqual({ incremental: false, newest: [null, null, null] });
+  });
+
+  test('writes a view anew whose keys are asked for as another type, and read as another text', async () => {
+    const store = bench.openStore();
+    const trips: Trip[] = [{ town: 'oslo', bus: 1, leaves: 14, delay: 0 }];
+    const views = VIEWS.filter(({ name }) => name === 'of_bus');
+    const { namespace } = await materialize(store, trips, 12, { views });
+    const before = await served(store, namespace, ['t0'], [12]);
+    expect(before[0]?.[0]?.values).toMatchObject({ seats: 10 });
+    const snapshots = await bench.publishTrips(trips, THREE_BUSES);
+    const { columns = [], partitions = [] } = snapshots.trips ?? {};
+    const file = await bench.blobs.path((partitions[0] as { data: BlobRef }).data);
+    const shape = Object.fromEntries(
+      columns.map(({ name, type, known }) => [name, [name === 'bus' ? 'DOUBLE' : type, ...known]]),
+    ) as unknown as Shape;
+    snapshots.trips = await bench.publish('trips', shape, [
+      `SELECT * REPLACE (bus::DOUBLE AS bus) FROM read_parquet('${file}')`,
+    ]);
+    expect(await materialize(store, trips, 12, { views, snapshots })).toMatchObject({ namespace });
+    expect(await served(store, namespace, ['t0'], [12])).toEqual(before);
   });
 
   test('finds the keys that lie there already, in whatever order the columns of a key are written down', async () => {
