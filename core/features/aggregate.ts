@@ -1,6 +1,6 @@
 /**
  * What the aggregates of window views mean, over the values of some rows: the definition that windows of counted rows and
- * the online store compute by, and that the SQL of window-view.ts equals to the last bit.
+ * the online store compute by, and that the SQL of sum-columns.ts equals to the last bit.
  *
  * Sums are exact and do not depend on order: values are whole multiples of 2^-32 (about 2e-10), for `std` of 2^-20 (about
  * 1e-6), as big integers. Results are float32, as every feature.
@@ -84,16 +84,21 @@ function fromSums(fn: Aggregate['fn'], values: ArrayLike<number>, n: number): nu
   return fromTotals(fn, { n, sum, squares });
 }
 
+/** Sums of squares that 128 bits hold; where `std` would need more (values of some 1e12), it is missing. */
+const MOST_SQUARES = 2n ** 126n;
+
 /** `sum`, `avg`, `share` or `std` of `n` > 0 values, from the sums of their steps and of the squares of these. */
 export function fromTotals(
   fn: Aggregate['fn'],
   { n, sum, squares }: { n: number; sum: bigint; squares: bigint },
 ): number | null {
   const scale = scaleOf(fn);
-  if (fn === 'sum') return Math.fround(toDouble(sum) / scale);
-  if (fn !== 'std') return Math.fround(toDouble(sum) / n / scale);
-  if (n < 2) return null;
-  // As in resultSql of window-view.ts: squares about the rounded mean, while still exact.
+  if (fn !== 'std') {
+    const result = Math.fround(fn === 'sum' ? toDouble(sum) / scale : toDouble(sum) / n / scale);
+    return Number.isFinite(result) ? result : null;
+  }
+  if (n < 2 || squares >= MOST_SQUARES) return null;
+  // As in sum-columns.ts: squares about the rounded mean, while still exact.
   const count = BigInt(n);
   const mean = sum / count;
   const about = toDouble(squares - mean * (2n * sum - count * mean));
@@ -117,5 +122,5 @@ function toDouble(value: bigint): number {
   const low = BigInt.asUintN(64, value);
   const high = value >> 64n;
   if (high === -1n) return -Number(2n ** 64n - 1n - low) - 1;
-  return Number(low) + Number(high) * 2 ** 64;
+  return Number(low) + (BigInt.asIntN(64, high) === high ? Number(high) : toDouble(high)) * 2 ** 64;
 }

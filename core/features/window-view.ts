@@ -23,10 +23,10 @@ import type { FeatureInfo } from '../spec/artifacts.ts';
 import { RefitError } from '../spec/errors.ts';
 import type { Aggregate, WindowView } from '../spec/pipeline.ts';
 import { durationSeconds } from '../spec/time.ts';
-import { scaleOf } from './aggregate.ts';
 import { categorySql, finiteSql, kindOf } from './feature-columns.ts';
 import type { KeyPair } from './join-keys.ts';
 import { type Expression, knownColumns, knownSql, type SourceTable } from './source-table.ts';
+import { addedSql, overflows, resultSql, stepsSql, sumColumns, type Width } from './sum-columns.ts';
 import { sweep } from './sweep.ts';
 
 /** One aggregate of a view, checked. */
@@ -119,9 +119,20 @@ async function summedSql(plan: WindowPlan, sums: Measure[], spine: string) {
   if (sums.length === 0) return [];
   const { db } = plan.source;
   const [table, totals] = [`__sums_${tables}`, `__totals_${tables++}`];
-  await db.run(`CREATE TEMP TABLE ${totals} AS ${totalsSql(plan, sums, spine)}`);
+  const add = (width: Width) => db.run(`CREATE TEMP TABLE ${totals} AS ${totalsSql(plan, sums, spine, width)}`);
+  const width = await add('narrow').then(
+    (): Width => 'narrow',
+    async (error: unknown): Promise<Width> => {
+      if (!overflows(error)) throw error;
+      await add('wide');
+      return 'wide';
+    },
+  );
   const match = plan.keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
-  const results = sums.map(({ aggregate: { name, fn } }, i) => `${resultSql(fn, i)}::FLOAT AS ${identifier(name)}`);
+  const results = sums.map(
+    ({ aggregate: { name, fn } }, i) =>
+      `${resultSql(fn, (column) => `e.__${column}${i}`, width)} AS ${identifier(name)}`,
+  );
   await db.run(`CREATE TEMP TABLE ${table} AS SELECT s.__row, ${results.join(', ')}
     FROM ${spine} s ASOF LEFT JOIN ${totals} e ON ${match} AND s.__at >= e.__time`);
   await db.run(`DROP TABLE ${totals}`);
@@ -129,24 +140,25 @@ async function summedSql(plan: WindowPlan, sums: Measure[], spine: string) {
 }
 
 /** By key, in the order of time: `__time` and what the rows that count from then on add up to. */
-function totalsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
+function totalsSql(plan: WindowPlan, sums: Measure[], spine: string, width: Width): string {
   const k = plan.keys.map((_key, i) => `__k${i}`);
   const parts = sums.map((measure, i) => ({
     measure,
     i,
     enters: entersSql(plan, measure),
-    columns: sumColumns(measure.aggregate.fn).map((name) => `__${name}${i}`),
+    columns: sumColumns(measure.aggregate.fn, width),
   }));
-  const columns = parts.flatMap((part) => part.columns);
+  const columns = parts.flatMap((part) => part.columns.map((column) => `__${column}${part.i}`));
   // What becomes known at one time enters as one row.
   const times = [...new Set(parts.map(({ enters }) => enters))];
   const moves = times.flatMap((time, t) =>
     ([1, -1] as const).map((sign) => {
       const entering = parts.filter(({ enters }) => enters === time);
-      const values = parts.flatMap((part) =>
-        part.columns.map(
-          (column) => `${entering.includes(part) ? moveSql(column, part.i, sign) : 0}::HUGEINT AS ${column}`,
-        ),
+      const values = parts.flatMap(({ i, measure, columns: own, enters }) =>
+        own.map((column) => {
+          const added = enters === time ? addedSql(measure.aggregate.fn, column, `__value${i}`, width) : 0;
+          return `(${added})::HUGEINT${sign === 1 ? '' : ' * -1'} AS __${column}${i}`;
+        }),
       );
       return `SELECT ${k.join(', ')}, ${sign === 1 ? `__enters${t}` : '__leaves'} AS __time, ${values.join(', ')}
       FROM facts WHERE __enters${t} < __leaves AND __enters${t} <= ${timestampLiteral(plan.source.asOf)}
@@ -158,7 +170,7 @@ function totalsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
   const running = Number.isFinite(plan.overSeconds)
     ? `(SELECT * FROM steps ORDER BY ${inOrder}) WINDOW running AS (ROWS UNBOUNDED PRECEDING)`
     : `steps WINDOW running AS (PARTITION BY ${k.join(', ')} ORDER BY __time ROWS UNBOUNDED PRECEDING)`;
-  return `WITH ${factsCte(plan, sums, times, spine)}, moves AS (${moves.join(' UNION ALL ')}
+  return `WITH ${factsCte(plan, sums, times, spine, width)}, moves AS (${moves.join(' UNION ALL ')}
   ), steps AS (
     SELECT ${k.join(', ')}, __time, ${columns.map((column) => `sum(${column}) AS ${column}`).join(', ')}
     FROM moves GROUP BY ${k.join(', ')}, __time
@@ -167,44 +179,14 @@ function totalsSql(plan: WindowPlan, sums: Measure[], spine: string): string {
   FROM ${running}`;
 }
 
-/** Running totals that an aggregate needs: n rows, s sum, q sum of squares. */
-function sumColumns(fn: Aggregate['fn']): string[] {
-  if (fn === 'count') return ['n'];
-  return fn === 'std' ? ['n', 's', 'q'] : ['n', 's'];
-}
-
 /** When a measure of a row counts from. */
 const entersSql = (plan: WindowPlan, measure: Measure) =>
   `greatest(${eventSql(plan)}, ${measuresKnown(plan, [measure])})`;
 
-function moveSql(column: string, i: number, sign: 1 | -1): string {
-  const value = `__value${i}`;
-  if (column.startsWith('__n')) return `CASE WHEN ${value} IS NULL THEN 0 ELSE ${sign} END`;
-  const added = column.startsWith('__s') ? value : `${value} * ${value}`;
-  return `coalesce(${sign === 1 ? added : `-(${added})`}, 0)`;
-}
-
-/** From exact totals to the value, over `e`. */
-function resultSql(fn: Aggregate['fn'], i: number): string {
-  const [n, s, q] = [`e.__n${i}`, `e.__s${i}`, `e.__q${i}`];
-  const scale = scaleOf(fn);
-  if (fn === 'count') return `coalesce(${n}, 0)`;
-  if (fn === 'sum') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${scale} END`;
-  if (fn !== 'std') return `CASE WHEN ${n} > 0 THEN ${s}::DOUBLE / ${n}::DOUBLE / ${scale} END`;
-  // Squares are taken about m, the mean rounded to a step, while still exact: a large mean costs no digits.
-  // Σ(v-m)² = q - m(2s - nm); the rest of the mean, r = s - nm, takes r²/n off.
-  const m = `(${s} // ${n})`;
-  const about = `(${q} - ${m} * (2 * ${s} - ${n} * ${m}))::DOUBLE`;
-  const rest = `(${s} - ${n} * ${m})::DOUBLE`;
-  return `CASE WHEN ${n} > 1 THEN sqrt(greatest(${about} - ${rest} * ${rest} / ${n}::DOUBLE, 0) / (${n}::DOUBLE - 1)) / ${scale} END`;
-}
-
 /** Rows of the source that some row of the spine can see, with key, when they count from and leave, and the value of each measure. */
-function factsCte(plan: WindowPlan, measures: Measure[], times: string[], spine: string): string {
+function factsCte(plan: WindowPlan, measures: Measure[], times: string[], spine: string, width: Width): string {
   const { source, keys } = plan;
-  const values = measures.map(({ aggregate: { fn }, sql }, i) => {
-    return `${fn === 'count' ? sql : `round((${sql}) * ${scaleOf(fn)})::HUGEINT`} AS __value${i}`;
-  });
+  const values = measures.map(({ aggregate: { fn }, sql }, i) => `${stepsSql(fn, sql, width)} AS __value${i}`);
   const columns = [...times.map((time, t) => `${time} AS __enters${t}`), ...values];
   return `raw AS (
     SELECT ${keys.map(({ sourceSql }, i) => `${sourceSql} AS __k${i}`).join(', ')}, ${eventSql(plan)} AS __event,

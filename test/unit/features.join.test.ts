@@ -4,6 +4,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DuckDb, withDuckDb } from '../../core/dataset/duckdb.ts';
+import { aggregateValues } from '../../core/features/aggregate.ts';
 import { joinViews, type Spine } from '../../core/features/compile.ts';
 import { ageOf } from '../../core/features/latest-view.ts';
 import { openSource, type SourceTables } from '../../core/features/source-table.ts';
@@ -318,6 +319,38 @@ describe('by example', () => {
       // The window of an hour, of which the newest 90 s have no x yet: ten values 0 … 0.9, each as often as the others.
       expect(found[40_000]).toEqual([3600, Math.fround(0.45), Math.fround(0.1 * (39_910 % 10))]);
       expect(found).toHaveLength(50_000);
+    });
+  });
+
+  test.each([
+    ['sums', [1e30, 2.5e30, -1e30, 7, -0.5]],
+    ['sums beyond float32', [3e38, 3e38, -3e38]],
+    ['squares of ids and times', [1.7e12, 1.7e12 + 4096, 1.7e15, null, 3]],
+    ['squares that just fit', [2 ** 42, -(2 ** 42), 2 ** 41]],
+  ])('large values have their %s, or none where there can be none; others are as they were', async (_what, values) => {
+    await withDuckDb({ scratch }, async (db) => {
+      const facts = values.map((x, i) => ({ ...row(i, i, i), x }));
+      const small = facts.map((fact, i) => ({ ...fact, key: 'b', x: i / 4 }));
+      const asked = ['a', 'b'].flatMap((key) => values.map((_x, at) => ({ key, at })));
+      const loaded = await load(db, [...facts, ...small], asked, 1_000_000);
+      const fns = ['sum', 'avg', 'std', 'count'] as const;
+      const aggregate = fns.map((fn) => ({ name: fn, fn, expr: 'x' }));
+      for (const over of [2, undefined]) {
+        const window = {
+          kind: 'window',
+          name: 'w',
+          source: 'facts',
+          by: BY,
+          ...(over ? { over: `${over}h` } : {}),
+          aggregate,
+        } as const;
+        const found = await join(db, [window], loaded);
+        for (const [i, { key, at }] of asked.entries()) {
+          const of = key === 'a' ? values : values.map((_x, j) => j / 4);
+          const seen = of.slice(over ? Math.max(0, at + 1 - over) : 0, at + 1);
+          expect([key, at, ...(found[i] ?? [])]).toEqual([key, at, ...fns.map((fn) => aggregateValues({ fn }, seen))]);
+        }
+      }
     });
   });
 
