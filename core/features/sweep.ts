@@ -43,7 +43,7 @@ const ASKS = 2;
 let tables = 0;
 
 /**
- * Answers every row of the spine whose key is not missing. @returns table with `__row` (DOUBLE) and `v0`, `v1`, …: the measures,
+ * Answers every row of the spine, one whose key or time is missing as if there were no rows. @returns table with `__row` (DOUBLE) and `v0`, `v1`, …: the measures,
  * FLOAT, or VARCHAR where the answer is a text
  */
 export async function sweep(db: DuckDb, request: Sweep): Promise<string> {
@@ -54,6 +54,10 @@ export async function sweep(db: DuckDb, request: Sweep): Promise<string> {
   try {
     await writer.run(`CREATE TABLE ${table} (__row DOUBLE, ${columns.join(', ')})`);
     await answer(db, writer, request, table);
+    const none = request.measures.map(({ of: { fn } }) => (fn === 'count' || fn === 'distinct' ? '0' : 'NULL'));
+    const asks = ['isfinite(s.__at)', ...request.keys.map(({ spineSql }) => `${spineSql} IS NOT NULL`)].join(' AND ');
+    await db.run(`INSERT INTO ${table} SELECT s.__row, ${none.join(', ')} FROM ${request.spine} s
+      WHERE NOT coalesce(${asks}, false)`);
   } finally {
     writer.closeSync();
   }

@@ -234,12 +234,10 @@ async function sweptSql(
       from: `${source.relation} WHERE ${source.good} AND greatest(${event}, ${known}) <= ${timestampLiteral(source.asOf)}`,
       measures: measures.map(({ aggregate: of, sql, text }) => ({ of, sql, text })),
     });
-    const values = measures.map(({ aggregate: { name, fn } }, i) => {
-      return `${fn === 'count' || fn === 'distinct' ? `coalesce(t.v${i}, 0)` : `t.v${i}`} AS ${identifier(name)}`;
-    });
+    const values = measures.map(({ aggregate: { name } }, i) => `v${i} AS ${identifier(name)}`);
     parts.push({
       names: measures.map(({ aggregate: { name } }) => name),
-      sql: `SELECT s.__row, ${values.join(', ')} FROM ${spine} s LEFT JOIN ${table} t ON t.__row = s.__row`,
+      sql: `SELECT __row::BIGINT AS __row, ${values.join(', ')} FROM ${table}`,
     });
   }
   return parts;
