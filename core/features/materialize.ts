@@ -103,7 +103,8 @@ export async function materializeViews(
   const { parts, features } = await onlineParts(views, sources, spine);
   checkNames(features, [...spec.key, 'predict_at']);
 
-  const books = await startProgress(store, namespace, dataOf(asOf, request.snapshots), request.force);
+  const data = dataOf(asOf, request.snapshots);
+  const books = await startProgress(store, namespace, { data, spine: spec, anew: request.force });
   if (books.published) {
     await books.publish(books.published);
     return { ...nothing, entities: await countOf(db, entities) };

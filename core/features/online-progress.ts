@@ -73,14 +73,18 @@ export async function findBrought(
   return (await areThere(store, placesOf(layout))) ? layout : undefined;
 }
 
-/** Opens the books for one materialisation. `anew`: a token that sets a forced one apart from those before it. */
-export async function startProgress(
-  store: OnlineStore,
-  namespace: string,
-  data: MaterializedData,
-  anew: string | undefined,
-): Promise<Progress> {
-  const { own, finished } = await takeTurn(store, namespace, data, anew);
+interface Wanted {
+  data: MaterializedData;
+  /** Chooses the entities. */
+  spine: SpineSpec;
+  /** A token that sets a forced one apart from those before it. */
+  anew?: string | undefined;
+}
+
+/** Opens the books for one materialisation. */
+export async function startProgress(store: OnlineStore, namespace: string, wanted: Wanted): Promise<Progress> {
+  const { data } = wanted;
+  const { own, finished } = await takeTurn(store, namespace, wanted);
   const stamp = { asOf: data.asOf, turn: own.turn };
   const layout = await readLayout(store, namespace);
   const builds = !own.whole && finished !== undefined && layout?.turn === finished.turn;
@@ -117,13 +121,12 @@ export async function startProgress(
 async function takeTurn(
   store: OnlineStore,
   namespace: string,
-  data: MaterializedData,
-  anew: string | undefined,
+  { data, spine, anew }: Wanted,
 ): Promise<{ own: UnderWay; finished: Finished | undefined }> {
   for (;;) {
     const found = await read<UnderWay>(store, UNDER_WAY, namespace);
     const finished = await read<Finished>(store, FINISHED, namespace);
-    const id = digestOf({ namespace, data, before: finished ?? null, anew: anew ?? null });
+    const id = digestOf({ namespace, data, spine, before: finished ?? null, anew: anew ?? null });
     if (found?.id === id) return { own: found, finished };
     // One that died between its last two entries is finished. What another one left half done is in no book: only writing
     // everything anew is sure to replace it.

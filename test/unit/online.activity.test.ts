@@ -48,6 +48,19 @@ test('features that were brought are found, with how many entities there are, un
   expect(await bring(8, { online: '10h', trips })).toEqual({ entities: 4, cached: true });
 });
 
+test('what was published and not finished is no answer for another choice of entities', async () => {
+  const { store, bring } = opened();
+  const { put } = store;
+  store.put = async (view, rows, strictly) => {
+    if (view === 'materialized') throw new Error('The power is cut.');
+    return put(view, rows, strictly);
+  };
+  await expect(bring(8)).rejects.toThrow('The power is cut.');
+  store.put = put;
+  expect(await bring(8, { online: '10h' })).toEqual({ entities: 3, cached: false });
+  expect(await bring(8, { online: '10h' })).toEqual({ entities: 3, cached: true });
+});
+
 test('however often it is done, nothing is left in the store that is not served', async () => {
   const { store, bring } = opened();
   const viewsAfter = async (hour: number) => {
