@@ -96,12 +96,7 @@ function scheduleOptions(name: string, pipeline: string, schedule: ScheduleSpec,
 /** Starts one run of a pipeline; the server appends the scheduled time to the workflow id. */
 export function startOf(pipeline: string, trigger: 'schedule' | 'backfill'): StartRun {
   return {
-    type: 'startWorkflow',
-    workflowType: 'trainPipeline',
-    taskQueue: TaskQueue.control,
-    workflowId: `train/${pipeline}`,
-    args: [{ pipeline }],
-    memo: { trigger },
+    ...actionOf('trainPipeline', `train/${pipeline}`, pipeline, trigger),
     staticSummary: `${pipeline} as of the time it is scheduled for`,
     staticDetails:
       'extract → features → train → evaluate → promote → drift-check. Details and figures of each stage: current details.',
@@ -110,14 +105,14 @@ export function startOf(pipeline: string, trigger: 'schedule' | 'backfill'): Sta
 
 function materializationOf(pipeline: string): StartRun {
   return {
-    type: 'startWorkflow',
-    workflowType: 'materializeFeatures',
-    taskQueue: TaskQueue.control,
-    workflowId: `materialize/${pipeline}`,
-    args: [{ pipeline }],
-    memo: { trigger: 'schedule' },
+    ...actionOf('materializeFeatures', `materialize/${pipeline}`, pipeline, 'schedule'),
     staticSummary: `Online features of ${pipeline} as of the time it is scheduled for`,
   };
+}
+
+function actionOf(workflowType: string, workflowId: string, pipeline: string, trigger: string): StartRun {
+  const taskQueue = TaskQueue.control;
+  return { type: 'startWorkflow', workflowType, taskQueue, workflowId, args: [{ pipeline }], memo: { trigger } };
 }
 
 function calendarsOf(cron: string, invalid: (reason: string) => RefitError) {

@@ -35,9 +35,10 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
   // Loaded when first needed: it takes 30 MB of every process that merely might.
   const { DuckDBInstance } = await import('@duckdb/node-api');
   const memory = options.memory ?? memoryLimit(process.env.REFIT_MEMORY);
+  const memoryBytes = bytesOf(memory);
   const instance = await DuckDBInstance.create(':memory:', {
     temp_directory: options.scratch,
-    threads: String(options.threads ?? (bytesOf(memory) < LEAST_FOR_TWO ? 1 : 2)),
+    threads: String(options.threads ?? (memoryBytes < LEAST_FOR_TWO ? 1 : 2)),
     memory_limit: memory,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
@@ -49,7 +50,7 @@ export async function withDuckDb<T>(options: DuckDbOptions, use: (db: DuckDb) =>
     await connection.run("SET TimeZone = 'UTC'");
     return await use({
       connection,
-      memoryBytes: bytesOf(memory),
+      memoryBytes,
       fork: () => instance.connect(),
       run: async (sql) => {
         // An interrupt between two queries would be lost.

@@ -7,6 +7,7 @@
  *   version 1, counts 12:00 to the end       gives    [12:00, 13:00) and [14:00, the end)
  */
 import type { DuckDb } from './duckdb.ts';
+import { firstNot } from './first-not.ts';
 import { appendNumbers, streamNumbers } from './number-columns.ts';
 
 /** What higher versions cover: begins and ends, in order, none touching the next. */
@@ -44,13 +45,7 @@ export class Cover {
 
   /** The first stretch that does not end before a time. */
   #firstNotBefore(time: bigint): number {
-    let [low, high] = [0, this.#ends.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#ends[middle] as bigint) < time) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstNot(this.#ends, (end) => end < time);
   }
 }
 

@@ -38,13 +38,14 @@ export function joinKeys(
         },
       );
     }
-    const types = [spineType, column.type] as const;
-    const refuse = () => {
-      const message = `features.${view}.by holds "${spineColumn}" (${types[0]}) against "${sourceColumn}" (${types[1]}) of the source: no value is ever both.`;
+    const type = commonType(spineType, column.type);
+    if (type === undefined) {
+      const message = `features.${view}.by holds "${spineColumn}" (${spineType}) against "${sourceColumn}" (${column.type}) of the source: no value is ever both.`;
+      const types = [spineType, column.type];
       throw new RefitError('REFIT_PIPELINE_INVALID', message, { view, column: spineColumn, types });
-    };
-    const type = commonType(...types) ?? refuse();
-    const [spineSql, sourceSql] = inType(type, [`s.${identifier(spineColumn)}`, column.sql], types);
+    }
+    const spineSql = cast(`s.${identifier(spineColumn)}`, spineType, column.type, type);
+    const sourceSql = cast(column.sql, column.type, spineType, type);
     return { spineColumn, spineType, source: column, sourceSql, spineSql };
   });
 }
@@ -71,12 +72,7 @@ function commonType(a: string, b: string): string | undefined {
   return isTime && (TIME.test(other) || other === 'VARCHAR') ? 'TIMESTAMP' : 'VARCHAR';
 }
 
-/** Both sides of a key in their common type. */
-function inType(type: string, sql: readonly [string, string], from: readonly [string, string]): [string, string] {
-  const side = (one: 0 | 1) => cast(sql[one], from[one], from[1 - one] as string, type);
-  return [side(0), side(1)];
-}
-
+/** One side of a key in the type that it has in common with the other. */
 function cast(sql: string, from: string, other: string, type: string): string {
   if (from === type && from === other) return sql;
   // A text without an offset is in UTC.

@@ -105,12 +105,7 @@ async function keylessSpine(db: DuckDb, { spine: spec, views }: SpineJoinInput, 
     return `try_cast(${identifier(has(name) ?? name)} AS ${source.types.get(name)}) AS ${identifier(name)}`;
   });
   const fields = outputs.map(({ name, sql }) => `${sql} AS ${identifier(`__field_${name}`)}`);
-  const by = joinedBy(views);
-  const given = by.map((name, i) => `${identifier(has(name) ?? name)} AS __by_${i}`);
-  const position = identifier(file.position);
-  const row = [position, '__time AS predict_at', ...by.map((name, i) => `__by_${i} AS ${identifier(name)}`), ...fields];
-  const relation = `(SELECT ${row.join(', ')}
-    FROM (SELECT ${[position, `${file.time} AS __time`, ...given, ...typed].join(', ')} FROM ${file.table}))`;
+  const relation = relationOf(file, joinedBy(views), { fields, typed });
   const spine = await foreignSpine(db, {
     spec: { ...spec, key: [] },
     views: views.filter(isJoined),
@@ -142,14 +137,20 @@ async function fieldsFromColumns(db: DuckDb, views: FeatureView[], source: Sourc
 
 const emptyOf = ({ kind }: FeatureInfo) => (kind === 'number' ? 'NULL::FLOAT' : 'NULL::VARCHAR');
 
-/** `position`, `predict_at`, and those of the named columns that are there. */
-function relationOf({ table, position, time, columns }: SpineFile, names: string[]): string {
+/** `position`, `predict_at`, those of the named columns that are there, and `fields`: SQL over `typed`, which is SQL over the file. */
+function relationOf(
+  { table, position, time, columns }: SpineFile,
+  names: string[],
+  { fields, typed }: { fields: string[]; typed: string[] } = { fields: [], typed: [] },
+): string {
   const has = columnFinder(columns.keys());
-  const there = [...new Set(names)].flatMap((name) => {
-    const spelled = has(name);
-    return spelled === undefined ? [] : [`${identifier(spelled)} AS ${identifier(name)}`];
-  });
-  return `(SELECT ${[identifier(position), `${time} AS predict_at`, ...there].join(', ')} FROM ${table})`;
+  const there = [...new Set(names)].filter((name) => has(name) !== undefined);
+  // By names of their own: a column may stand among the typed ones too.
+  const own = there.map((name, i) => `${identifier(has(name) ?? name)} AS __by_${i}`);
+  const given = there.map((name, i) => `__by_${i} AS ${identifier(name)}`);
+  const row = identifier(position);
+  return `(SELECT ${[row, '__time AS predict_at', ...given, ...fields].join(', ')}
+    FROM (SELECT ${[row, `${time} AS __time`, ...own, ...typed].join(', ')} FROM ${table}))`;
 }
 
 type Finder = (name: string) => string | undefined;

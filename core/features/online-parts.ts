@@ -3,6 +3,7 @@ import type { FeatureInfo } from '../spec/artifacts.ts';
 import type { FeatureView, LatestView, WindowView } from '../spec/pipeline.ts';
 import { durationSeconds } from '../spec/time.ts';
 import { digestOf } from '../store/digest.ts';
+import { aggregateValues } from './aggregate.ts';
 import { calendarSql } from './calendar.ts';
 import { compileLatest, compileWindow, type Spine } from './compile.ts';
 import { derivedSql } from './derive.ts';
@@ -114,7 +115,7 @@ async function windowParts(
         part: partName(view.name, features, plan.keys),
         view: view.name,
         features,
-        absent: measures.map(({ aggregate: { fn } }) => (fn === 'count' || fn === 'distinct' ? 0 : null)),
+        absent: measures.map(({ aggregate }) => aggregateValues(aggregate, [])),
         texts: measures.map(({ text }) => text),
         read: {
           kind: 'window',

@@ -1,3 +1,5 @@
+import { firstNot } from '../dataset/first-not.ts';
+
 /** Most items in one block; a block is halved when it grows beyond. */
 const BLOCK = 1024;
 
@@ -62,26 +64,12 @@ export class SortedList<T> {
 
   /** First block that ends at or after the item, else the last one. */
   #blockOf(item: T): number {
-    let low = 0;
-    let high = this.#blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const block = this.#blocks[middle] as T[];
-      if (this.#order(block[block.length - 1] as T, item) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const index = firstNot(this.#blocks, (block) => this.#order(block[block.length - 1] as T, item) < 0);
+    return Math.max(0, Math.min(index, this.#blocks.length - 1));
   }
 
   /** First index whose item is not below. */
   #lowerBound(sorted: T[], item: T): number {
-    let low = 0;
-    let high = sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#order(sorted[middle] as T, item) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstNot(sorted, (one) => this.#order(one, item) < 0);
   }
 }

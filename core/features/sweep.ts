@@ -7,7 +7,7 @@
 import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import type { DuckDb } from '../dataset/duckdb.ts';
 import type { Aggregate } from '../spec/pipeline.ts';
-import type { AggregateValue } from './aggregate.ts';
+import { type AggregateValue, aggregateValues } from './aggregate.ts';
 import type { KeyPair } from './join-keys.ts';
 import { WindowRows } from './window-rows.ts';
 
@@ -43,8 +43,8 @@ const ASKS = 2;
 let tables = 0;
 
 /**
- * Answers every row of the spine, one whose key or time is missing as if there were no rows. @returns table with `__row` (DOUBLE) and `v0`, `v1`, …: the measures,
- * FLOAT, or VARCHAR where the answer is a text
+ * Answers every row of the spine, one whose key or time is missing as if there were no rows. @returns table with `__row` (DOUBLE)
+ * and `v0`, `v1`, …: the measures, FLOAT, or VARCHAR where the answer is a text
  */
 export async function sweep(db: DuckDb, request: Sweep): Promise<string> {
   const table = `__sweep_${tables++}`;
@@ -54,7 +54,7 @@ export async function sweep(db: DuckDb, request: Sweep): Promise<string> {
   try {
     await writer.run(`CREATE TABLE ${table} (__row DOUBLE, ${columns.join(', ')})`);
     await answer(db, writer, request, table);
-    const none = request.measures.map(({ of: { fn } }) => (fn === 'count' || fn === 'distinct' ? '0' : 'NULL'));
+    const none = request.measures.map(({ of }) => aggregateValues(of, []) ?? 'NULL');
     const asks = ['isfinite(s.__at)', ...request.keys.map(({ spineSql }) => `${spineSql} IS NOT NULL`)].join(' AND ');
     await db.run(`INSERT INTO ${table} SELECT s.__row, ${none.join(', ')} FROM ${request.spine} s
       WHERE NOT coalesce(${asks}, false)`);

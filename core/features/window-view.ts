@@ -120,14 +120,14 @@ async function summedSql(plan: WindowPlan, sums: Measure[], spine: string) {
   const { db } = plan.source;
   const [table, totals] = [`__sums_${tables}`, `__totals_${tables++}`];
   const add = (width: Width) => db.run(`CREATE TEMP TABLE ${totals} AS ${totalsSql(plan, sums, spine, width)}`);
-  const width = await add('narrow').then(
-    (): Width => 'narrow',
-    async (error: unknown): Promise<Width> => {
-      if (!overflows(error)) throw error;
-      await add('wide');
-      return 'wide';
-    },
-  );
+  let width: Width = 'narrow';
+  try {
+    await add(width);
+  } catch (error) {
+    if (!overflows(error)) throw error;
+    width = 'wide';
+    await add(width);
+  }
   const match = plan.keys.map(({ spineSql }, i) => `${spineSql} = e.__k${i}`).join(' AND ');
   const results = sums.map(
     ({ aggregate: { name, fn } }, i) =>
